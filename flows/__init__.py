@@ -1,0 +1,1 @@
+"""What happens when: Prefect flows, and the command line that starts them."""

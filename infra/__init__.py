@@ -1,0 +1,1 @@
+"""What runs around the loop: servers, deployments, the demonstration's world."""

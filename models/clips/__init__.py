@@ -1,0 +1,1 @@
+"""Clips on their way to the device: the manifest, the shards, sampling, augmentation, the loader."""

@@ -1,0 +1,75 @@
+"""The manifest: one row a clip, as Parquet.
+
+``clip_id`` is a hash of what the clip shows; ``shard`` and ``row`` say where its frames are. ``width``, ``height``,
+``fps``, ``codec`` and ``rotation`` describe the original video (sizes after rotation); ``frames`` counts stored frames.
+"""
+
+import os
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from models.errors import UserError
+
+SPLITS = ("train", "val", "test")
+
+SCHEMA = pa.schema(
+    [
+        pa.field("clip_id", pa.string(), nullable=False),
+        pa.field("source_id", pa.string(), nullable=False),
+        pa.field("uri", pa.string(), nullable=False),
+        pa.field("sha256", pa.string(), nullable=False),
+        pa.field("shard", pa.string(), nullable=False),
+        pa.field("row", pa.int32(), nullable=False),
+        pa.field("label", pa.string()),
+        pa.field("start_s", pa.float64(), nullable=False),
+        pa.field("end_s", pa.float64(), nullable=False),
+        pa.field("captured_at", pa.timestamp("us", tz="UTC")),
+        pa.field("split", pa.string()),
+        pa.field("codec", pa.string(), nullable=False),
+        pa.field("width", pa.int32(), nullable=False),
+        pa.field("height", pa.int32(), nullable=False),
+        pa.field("fps", pa.float64(), nullable=False),
+        pa.field("frames", pa.int32(), nullable=False),
+        pa.field("rotation", pa.int16(), nullable=False),
+        pa.field("brightness", pa.float32(), nullable=False),
+        pa.field("contrast", pa.float32(), nullable=False),
+        pa.field("sharpness", pa.float32(), nullable=False),
+        pa.field("motion", pa.float32(), nullable=False),
+    ]
+)
+
+
+def write_manifest(manifest: pd.DataFrame, path: Path) -> None:
+    """Write ``manifest`` sorted by ``clip_id``, all or nothing: the same clips give the same bytes."""
+    table = pa.Table.from_pandas(
+        manifest.sort_values("clip_id")[SCHEMA.names], schema=SCHEMA, preserve_index=False
+    ).replace_schema_metadata(None)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    pq.write_table(table, temporary, compression="zstd")
+    temporary.replace(path)
+
+
+def read_manifest(path: Path) -> pd.DataFrame:
+    """Read a manifest.
+
+    Raises:
+        UserError: The file is missing, unreadable, or lacks columns.
+    """
+    try:
+        table = pq.read_table(path)
+    except FileNotFoundError:
+        raise UserError(f"{path}: there is no dataset here; run `videoloop ingest SOURCE` or `dvc checkout`") from None
+    except (pa.ArrowInvalid, OSError) as error:
+        raise UserError(f"{path}: this is not a readable manifest ({error}); run `dvc checkout --force`") from None
+    if missing := [name for name in SCHEMA.names if name not in table.column_names]:
+        raise UserError(f"{path}: column {missing[0]} is missing; make the dataset again with `videoloop ingest`")
+    manifest: pd.DataFrame = table.select(SCHEMA.names).to_pandas()
+    return manifest
+
+
+def labels_of(manifest: pd.DataFrame) -> list[str]:
+    """The labels in order: the index of a label is its class in every model of this dataset."""
+    return sorted(map(str, manifest["label"].dropna().unique()))

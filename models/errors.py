@@ -1,0 +1,8 @@
+"""The one exception that a person is meant to read."""
+
+
+class UserError(Exception):
+    """A mistake in what a person gave: its message names the file, the field and the remedy.
+
+    Command-line entry points print the message alone, without a traceback, and exit with code 2.
+    """

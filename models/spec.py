@@ -1,0 +1,105 @@
+"""What a model is and how it is fine-tuned, as typed sections of params.yaml."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+Positive = Annotated[float, Field(gt=0.0)]
+
+
+class Section(BaseModel):
+    """A frozen section of params.yaml; an unknown key is an error that names itself."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class HeadParams(Section):
+    """The part that is trained from nothing.
+
+    Attributes:
+        name: ``temporal`` reads frame features in order (frame families only); ``linear`` averages over time.
+        hidden: Channels of the temporal head's convolutions.
+        dropout: Probability of dropping a feature before the classifier.
+    """
+
+    name: Literal["temporal", "linear"] = "temporal"
+    hidden: Annotated[int, Field(ge=8, le=4096)] = 256
+    dropout: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.2
+
+
+class ModelParams(Section):
+    """Which network, and where its weights come from.
+
+    Attributes:
+        family: A folder of ``models/backbones``.
+        flavour: One of the family's flavours; it fixes frames, stride, size and normalisation.
+        weights: ``imagenet`` (families that ship them), ``none``, or the path of a safetensors file.
+        head: The classifier on top.
+    """
+
+    family: str
+    flavour: str
+    weights: str = "none"
+    head: HeadParams = HeadParams()
+
+
+class AugmentParams(Section):
+    """Augmentation of training clips, the same for every frame of a clip.
+
+    Attributes:
+        crop_scale: Smallest area of a random crop as a share of the frame; 1 turns it off.
+        flip: Probability of a horizontal flip.
+        no_flip_labels: Labels whose meaning changes in a mirror ("turn left"); their clips are never flipped.
+        colour: Strength of random brightness, contrast and saturation, as a share.
+        time_jitter: Random shift of the sampled window and change of its speed, as a share.
+    """
+
+    crop_scale: Annotated[float, Field(gt=0.0, le=1.0)] = 0.6
+    flip: Fraction = 0.5
+    no_flip_labels: tuple[str, ...] = ()
+    colour: Fraction = 0.3
+    time_jitter: Fraction = 0.25
+
+
+class FineTuneParams(Section):
+    """One fine-tuning job. Everything here changes the resulting weights.
+
+    Attributes:
+        method: ``full`` trains every weight; ``head`` trains the head on frozen features.
+        epochs: Passes over the training split, at most.
+        head_epochs: With ``full``: passes that train only the head on frozen features before the whole network is
+            trained (linear probing then fine-tuning, Kumar et al. 2022, arXiv:2202.10054). 0 turns it off.
+        batch_size: Clips per step.
+        optimizer: ``adamw`` or ``sgd`` (with Nesterov momentum).
+        lr: Peak learning rate of the head.
+        backbone_lr_scale: The backbone's learning rate as a multiple of ``lr``.
+        momentum: Of SGD.
+        weight_decay: Decoupled for AdamW; never on biases and normalisation.
+        schedule: ``cosine`` to zero, or ``step`` (a tenth at 60% and again at 85% of the steps).
+        warmup_epochs: Linear warm-up from zero; fractions allowed.
+        label_smoothing: Of the cross entropy.
+        freeze_batch_norm: Keep running statistics as they were (small batches of few scenes).
+        augment: Augmentation.
+        early_stopping_patience: Stop after so many epochs without a better validation loss; 0 turns it off.
+        precision: ``fp32``, or ``bf16`` autocast where it pays.
+        num_threads: Intra-operation threads on CPU; part of the result, since sums depend on it.
+    """
+
+    method: Literal["full", "head"] = "full"
+    epochs: Annotated[int, Field(ge=1, le=10_000)] = 10
+    head_epochs: Annotated[int, Field(ge=0, le=10_000)] = 0
+    batch_size: Annotated[int, Field(ge=1, le=65_536)] = 16
+    optimizer: Literal["adamw", "sgd"] = "adamw"
+    lr: Positive = 1e-3
+    backbone_lr_scale: Annotated[float, Field(ge=0.0)] = 0.1
+    momentum: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.9
+    weight_decay: Annotated[float, Field(ge=0.0)] = 0.01
+    schedule: Literal["cosine", "step"] = "cosine"
+    warmup_epochs: Annotated[float, Field(ge=0.0)] = 1.0
+    label_smoothing: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.1
+    freeze_batch_norm: bool = True
+    augment: AugmentParams = AugmentParams()
+    early_stopping_patience: Annotated[int, Field(ge=0)] = 5
+    precision: Literal["fp32", "bf16"] = "fp32"
+    num_threads: Annotated[int, Field(ge=1, le=256)] = 2

@@ -1,0 +1,246 @@
+"""params.yaml, typed: every knob that changes a result. Sections carry the names of the stages that read them."""
+
+import difflib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import Field, ValidationError, model_validator
+
+from models.errors import UserError
+from models.spec import FineTuneParams, Fraction, ModelParams, Positive, Section
+
+PARAMS_FILE = Path("params.yaml")
+
+
+class BaseParams(Section):
+    """What every stage may read.
+
+    Attributes:
+        name: Name of the registered model and of the MLflow experiment.
+        seed: Seed of every random choice.
+    """
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+
+
+class IngestParams(Section):
+    """How video is decoded once into shards.
+
+    Attributes:
+        short_side: Pixels of the stored frames' shorter side (never enlarged).
+        max_fps: Stored frames a second, at most; a faster source is thinned by presentation time.
+        min_duration_s: Shorter clips go to quarantine.
+        max_duration_s: Longer clips are refused: cut them into windows in a table.
+        jpeg_quality: Of the stored frames.
+        clips_per_shard: Clips in one shard, at most.
+    """
+
+    short_side: Annotated[int, Field(ge=16, le=2160)] = 128
+    max_fps: Positive = 30.0
+    min_duration_s: Positive = 0.2
+    max_duration_s: Positive = 60.0
+    jpeg_quality: Annotated[int, Field(ge=50, le=100)] = 90
+    clips_per_shard: Annotated[int, Field(ge=1, le=100_000)] = 256
+
+
+class SplitParams(Section):
+    """Who is trained on and who is tested.
+
+    Attributes:
+        by: ``source`` keeps whole sources together; ``time`` tests on each source's latest clips; ``given`` takes the
+            table's ``split`` column.
+        val: Share for validation.
+        test: Share for the test.
+    """
+
+    by: Literal["source", "time", "given"] = "source"
+    val: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.2
+    test: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.25
+
+    @model_validator(mode="after")
+    def _leaves_something_to_train_on(self) -> "SplitParams":
+        if self.val + self.test >= 1.0:
+            raise ValueError("val + test must be less than 1: nothing would be left to train on")
+        return self
+
+
+class ValidateParams(Section):
+    """What the manifest must fulfil before anything is trained.
+
+    Attributes:
+        labels: Allowed labels; empty allows those that are there.
+        min_clips_per_class: In the whole manifest.
+        min_sources_per_class: In the whole manifest.
+        max_imbalance: Clips of the largest class over clips of the smallest.
+        duration_s: Smallest and largest duration in seconds.
+        short_side_px: Smallest and largest shorter side of the original video.
+        fps: Smallest and largest frame rate of the original video.
+        brightness: Smallest and largest mean luma, 0 to 255.
+        motion: Smallest and largest mean absolute difference of successive frames, 0 to 255.
+    """
+
+    labels: tuple[str, ...] = ()
+    min_clips_per_class: Annotated[int, Field(ge=1)] = 5
+    min_sources_per_class: Annotated[int, Field(ge=1)] = 3
+    max_imbalance: Annotated[float, Field(ge=1.0)] = 20.0
+    duration_s: tuple[float, float] = (0.2, 60.0)
+    short_side_px: tuple[int, int] = (64, 4320)
+    fps: tuple[float, float] = (4.0, 240.0)
+    brightness: tuple[float, float] = (8.0, 247.0)
+    motion: tuple[float, float] = (0.05, 128.0)
+
+
+class FloatRange(Section):
+    """A continuous range of an Optuna search space."""
+
+    low: float
+    high: float
+    log: bool = False
+
+
+class Choice(Section):
+    """A set of values of an Optuna search space."""
+
+    choices: tuple[str | int | float | bool, ...]
+
+
+class SearchParams(Section):
+    """The search over fine-tuning jobs.
+
+    Attributes:
+        trials: Number of trials, the default configuration among them.
+        time_budget_s: No trial starts after so many seconds; 0 for no limit.
+        slots: Trials at a time where no Prefect server hands out slots.
+        warmup_trials: Trials that are never pruned.
+        job: The job that trials vary; as it stands it is the default configuration, always among the trials. With
+            ``method: head`` trials share cached features and take seconds.
+        space: Range or choices for each searched field of ``job`` or, as ``head.dropout``, of the model's head.
+    """
+
+    trials: Annotated[int, Field(ge=1)] = 8
+    time_budget_s: Annotated[float, Field(ge=0.0)] = 0.0
+    slots: Annotated[int, Field(ge=1)] = 2
+    warmup_trials: Annotated[int, Field(ge=0)] = 3
+    job: FineTuneParams = FineTuneParams(method="head", epochs=20, num_threads=1)
+    space: dict[str, FloatRange | Choice] = Field(default_factory=dict)
+
+
+class FinalJobParams(FineTuneParams):
+    """The job whose weights are kept.
+
+    Attributes:
+        from_search: Fields that take the search's best value; the others stay as written here.
+    """
+
+    from_search: tuple[str, ...] = ()
+
+
+class EvaluateParams(Section):
+    """How accuracy is measured.
+
+    Attributes:
+        bootstrap: Resamples of whole sources.
+        confidence: Of the intervals.
+        bins: Of the reliability diagram and of the expected calibration error.
+        batch_size: Clips a forward pass.
+    """
+
+    bootstrap: Annotated[int, Field(ge=100)] = 2000
+    confidence: Annotated[float, Field(gt=0.5, lt=1.0)] = 0.95
+    bins: Annotated[int, Field(ge=2, le=100)] = 15
+    batch_size: Annotated[int, Field(ge=1)] = 32
+
+
+class ReportParams(Section):
+    """What the report shows.
+
+    Attributes:
+        worst: Clips in the contact sheet of the worst mistakes.
+    """
+
+    worst: Annotated[int, Field(ge=1, le=500)] = 24
+
+
+class JudgeParams(Section):
+    """When a challenger is good enough.
+
+    Attributes:
+        tolerance: Loss of accuracy, as a share, that still counts as "not worse".
+        confidence: Of the paired interval.
+        bootstrap: Resamples of whole sources.
+    """
+
+    tolerance: Fraction = 0.02
+    confidence: Annotated[float, Field(gt=0.5, lt=1.0)] = 0.95
+    bootstrap: Annotated[int, Field(ge=100)] = 2000
+
+
+class PromoteParams(Section):
+    """Who becomes champion without a person.
+
+    Attributes:
+        first: The first version of a name becomes champion by itself.
+    """
+
+    first: bool = True
+
+
+class Params(Section):
+    """The whole of params.yaml. Hand each function its section, never the whole."""
+
+    base: BaseParams
+    ingest: IngestParams = IngestParams()
+    split: SplitParams = SplitParams()
+    validate_: Annotated[ValidateParams, Field(alias="validate")] = ValidateParams()
+    model: ModelParams
+    fine_tune: FinalJobParams = FinalJobParams()
+    search: SearchParams = SearchParams()
+    evaluate: EvaluateParams = EvaluateParams()
+    report: ReportParams = ReportParams()
+    judge: JudgeParams = JudgeParams()
+    promote: PromoteParams = PromoteParams()
+
+
+def load_params(path: Path = PARAMS_FILE) -> Params:
+    """Read and check params.yaml.
+
+    Raises:
+        UserError: The file is missing, is not YAML, has an unknown key or a value out of range; the message names the
+            file, the key and the remedy.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{path}: there is no such file; run from the project's folder") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: this is not YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(content, dict):
+        raise UserError(f"{path}: expected sections such as base, model and fine_tune; restore the file from Git")
+    try:
+        return Params.model_validate(content)
+    except ValidationError as error:
+        raise UserError("; ".join(_explain(path, problem) for problem in error.errors())) from None
+
+
+def _explain(path: Path, problem: Any) -> str:
+    key = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        known = _known_keys(problem["loc"][:-1])
+        close = difflib.get_close_matches(str(problem["loc"][-1]), known, n=1)
+        remedy = f"did you mean {close[0]}?" if close else f"known here: {', '.join(known)}"
+        return f"{path}: {key}: unknown key; {remedy}"
+    if problem["type"] == "missing":
+        return f"{path}: {key}: this key is missing; add it"
+    return f"{path}: {key}: {problem['msg'].removeprefix('Value error, ')} (found {problem['input']!r})"
+
+
+def _known_keys(location: tuple[str | int, ...]) -> list[str]:
+    section: type[Section] = Params
+    for part in location:
+        field = next((f for name, f in section.model_fields.items() if (f.alias or name) == part), None)
+        if field is None or not isinstance(field.annotation, type) or not issubclass(field.annotation, Section):
+            return []
+        section = field.annotation
+    return [field.alias or name for name, field in section.model_fields.items()]

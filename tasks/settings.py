@@ -1,0 +1,103 @@
+"""Where things are, and secrets: read once from the environment. What changes a result belongs in params.yaml."""
+
+import json
+import os
+import subprocess
+from functools import lru_cache
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+_QUIET = {
+    "DO_NOT_TRACK": "1",
+    "DVC_NO_ANALYTICS": "1",
+    "GX_ANALYTICS_ENABLED": "false",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    # An artifact from the registry is never unpickled (docs/decisions/0003-no-pickle.md).
+    "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
+}
+
+
+class Settings(BaseSettings):
+    """Places and addresses, from ``VIDEOLOOP_*`` variables.
+
+    Attributes:
+        home: State that outlives runs: databases, caches, checkpoints, run workspaces. Default: ``.videoloop`` in the
+            main checkout, also when called from a run's worktree.
+        database_url: SQLAlchemy address of the database for studies and decisions; default: SQLite in ``home``.
+        host: Address on which the servers listen.
+        mlflow_port: Port of the MLflow server.
+        prefect_port: Port of the Prefect server.
+        slot: Prefect concurrency limit that hands out devices.
+        round_run: MLflow run of the round under which stages nest theirs; set by the train flow.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="VIDEOLOOP_", frozen=True)
+
+    home: Path = Field(default_factory=lambda: main_checkout() / ".videoloop")
+    database_url: str = ""
+    host: str = "127.0.0.1"
+    mlflow_port: int = 5000
+    prefect_port: int = 4200
+    slot: str = "videoloop-device"
+    round_run: str = ""
+
+    @property
+    def database(self) -> str:
+        """SQLAlchemy address of the database for studies and decisions."""
+        if self.database_url:
+            return self.database_url
+        self.home.mkdir(parents=True, exist_ok=True)
+        return f"sqlite:///{self.home / 'videoloop.db'}"
+
+    @property
+    def servers_file(self) -> Path:
+        """What ``videoloop up`` started: ``{"mlflow": {"pid", "url"}, "prefect": ..., "worker": ...}``."""
+        return self.home / "servers.json"
+
+    @property
+    def mlflow_uri(self) -> str:
+        """MLflow's address: ``MLFLOW_TRACKING_URI``, else the server that runs here, else its SQLite file."""
+        if uri := os.environ.get("MLFLOW_TRACKING_URI"):
+            return uri
+        if url := self._running("mlflow"):
+            return url
+        self.home.mkdir(parents=True, exist_ok=True)
+        return f"sqlite:///{self.home / 'mlflow.db'}"
+
+    @property
+    def prefect_url(self) -> str | None:
+        """Prefect's API: ``PREFECT_API_URL``, else the server that runs here, else None: no server is needed."""
+        if url := os.environ.get("PREFECT_API_URL"):
+            return url
+        return self._running("prefect")
+
+    def _running(self, server: str) -> str | None:
+        try:
+            entry = json.loads(self.servers_file.read_text())[server]
+            os.kill(entry["pid"], 0)
+            return str(entry["url"])
+        except (FileNotFoundError, KeyError, ValueError, ProcessLookupError):
+            return None
+
+
+@lru_cache
+def settings() -> Settings:
+    """The settings, read from the environment once."""
+    return Settings()
+
+
+def hush() -> None:
+    """Switch off every library's telemetry, and unpickling, for this process and its children."""
+    for name, value in _QUIET.items():
+        os.environ.setdefault(name, value)
+
+
+def main_checkout() -> Path:
+    """The folder of the repository's main checkout, also from within a worktree; outside Git, this folder."""
+    found = subprocess.run(
+        ["git", "rev-parse", "--path-format=absolute", "--git-common-dir"], capture_output=True, text=True, check=False
+    )
+    return Path(found.stdout.strip()).parent if found.returncode == 0 else Path.cwd()
