@@ -1,0 +1,191 @@
+"""The loader: clips from shards to the device, in batches, ahead of the training step.
+
+Threads suffice: decoding JPEG leaves Python's lock. Order, time jitter and augmentation are pure functions of (seed,
+epoch, position), so a resumed run needs no state of the loader.
+"""
+
+import math
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from models.clips.augment import Augment, Preprocess
+from models.clips.sampling import ClipInput, frame_indices
+from models.clips.shards import ClipStore
+from models.spec import AugmentParams
+
+_BATCHES_AHEAD = 2
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What one step takes.
+
+    Attributes:
+        clip_BCTHW: Normalised float32.
+        label_B: Index of each clip's label; -1 where it has none.
+        index_B: Position of each clip in the loader's table.
+    """
+
+    clip_BCTHW: Tensor
+    label_B: Tensor
+    index_B: Tensor
+
+
+class ClipLoader:
+    """Batches of clips, read from shards by threads that work ahead.
+
+    Clips of a loader come to one size: each is resized so that its shorter side equals the largest stored one, then
+    its longer side is cut to what every clip has. Where cameras differ in shape that is a common centre part; where
+    they agree nothing is lost. A model then takes the centre square of it, or in training a random part.
+
+    Args:
+        data: The dataset's folder, which holds ``shards/``.
+        clips: Rows of the manifest.
+        labels: Labels in order; a clip whose label is not among them gets -1.
+        clip_input: What the model takes.
+        batch_size: Clips per batch; the last batch may be smaller.
+        augment: Augmentation; None for the plain centre view.
+        seed: Of order, jitter and augmentation.
+        shuffle: Whether each epoch has an order of its own.
+        num_workers: Decoding threads.
+        device: Where batches end up.
+    """
+
+    def __init__(
+        self,
+        data: Path,
+        clips: pd.DataFrame,
+        labels: Sequence[str],
+        clip_input: ClipInput,
+        batch_size: int,
+        *,
+        augment: AugmentParams | None = None,
+        seed: int = 0,
+        shuffle: bool = False,
+        num_workers: int = 1,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        self._store = ClipStore(data / "shards")
+        self._places = list(zip(clips["shard"].tolist(), clips["row"].tolist(), strict=True))
+        index_of = {label: index for index, label in enumerate(labels)}
+        self._label_N = torch.tensor([index_of.get(label, -1) for label in clips["label"]], dtype=torch.long)
+        self._input = clip_input
+        self._batch_size = batch_size
+        self._jitter = augment.time_jitter if augment else 0.0
+        self._augment = Augment(clip_input, augment, labels) if augment else None
+        self._preprocess = Preprocess(clip_input)
+        self._seed = seed
+        self._shuffle = shuffle
+        self._num_workers = num_workers
+        self._device = torch.device(device)
+        self._common_size = common_size([self._store.size(*place) for place in self._places])
+
+    def __len__(self) -> int:
+        """Number of batches in an epoch."""
+        return math.ceil(len(self._places) / self._batch_size)
+
+    @property
+    def num_clips(self) -> int:
+        """Number of clips in an epoch."""
+        return len(self._places)
+
+    def epoch(self, number: int) -> Iterator[Batch]:
+        """The batches of epoch ``number``, each decoded before it is asked for.
+
+        Raises:
+            UserError: A shard is missing or damaged.
+        """
+        order_N = self._order(number)
+        starts = iter(range(0, len(order_N), self._batch_size))
+        executor = ThreadPoolExecutor(self._num_workers, thread_name_prefix="clips")
+        pending: deque[_Pending] = deque()
+        try:
+            for start in islice(starts, 1 + _BATCHES_AHEAD):
+                pending.append(self._submit(executor, number, start, order_N))
+            while pending:
+                batch = self._collect(number, pending.popleft())
+                if (start := next(starts, -1)) >= 0:
+                    pending.append(self._submit(executor, number, start, order_N))
+                yield batch
+        finally:
+            executor.shutdown(wait=True, cancel_futures=True)
+
+    def _order(self, epoch: int) -> NDArray[np.int64]:
+        if not self._shuffle:
+            return np.arange(len(self._places))
+        return np.random.default_rng([self._seed, epoch]).permutation(len(self._places))
+
+    def _submit(self, executor: ThreadPoolExecutor, epoch: int, start: int, order_N: NDArray[np.int64]) -> "_Pending":
+        indices = order_N[start : start + self._batch_size]
+        clip_BTHWC = torch.empty(
+            (len(indices), self._input.num_frames, *self._common_size, 3),
+            dtype=torch.uint8,
+            pin_memory=self._device.type == "cuda",
+        )
+        decoding = [
+            executor.submit(self._decode_into, clip_THWC, int(index), epoch)
+            for clip_THWC, index in zip(clip_BTHWC, indices, strict=True)
+        ]
+        return _Pending(start, torch.from_numpy(indices), clip_BTHWC, decoding)
+
+    def _decode_into(self, clip_THWC: Tensor, index: int, epoch: int) -> None:
+        place = self._places[index]
+        rng = np.random.default_rng([self._seed, epoch, index]) if self._jitter else None
+        frames = frame_indices(self._store.times(*place), self._input, self._jitter, rng)
+        clip_THWC.copy_(fit(torch.from_numpy(self._store.decode(*place, frames)), self._common_size))
+
+    def _collect(self, epoch: int, pending: "_Pending") -> Batch:
+        for future in pending.decoding:
+            future.result()
+        label_B = self._label_N[pending.index_B]
+        clip_BTHWC = pending.clip_BTHWC.to(self._device, non_blocking=True)
+        if self._augment:
+            # A generator for each batch: drawing depends on nothing that came before.
+            state = np.random.default_rng([self._seed, epoch, pending.start, 1]).integers(2**63)
+            clip_BCTHW = self._augment(clip_BTHWC, label_B, torch.Generator().manual_seed(int(state)))
+        else:
+            clip_BCTHW = self._preprocess(clip_BTHWC)
+        return Batch(clip_BCTHW, label_B.to(self._device), pending.index_B.to(self._device))
+
+
+@dataclass(frozen=True)
+class _Pending:
+    start: int
+    index_B: Tensor
+    clip_BTHWC: Tensor
+    decoding: list[Future[None]]
+
+
+def common_size(sizes: Sequence[tuple[int, int]]) -> tuple[int, int]:
+    """Height and width to which clips of these (width, height) come; see :class:`ClipLoader`."""
+    short = max((min(size) for size in sizes), default=1)
+    scaled = [(width * short / min(width, height), height * short / min(width, height)) for width, height in sizes]
+    return min((round(height) for _, height in scaled), default=1), min(
+        (round(width) for width, _ in scaled), default=1
+    )
+
+
+def fit(clip_THWC: Tensor, size: tuple[int, int]) -> Tensor:
+    """Resize uint8 frames so that they cover ``size`` (height, width), and cut the centre out."""
+    height, width = size
+    if clip_THWC.shape[1] < height or clip_THWC.shape[2] < width:
+        clip_THWC = _enlarged(clip_THWC, max(height / clip_THWC.shape[1], width / clip_THWC.shape[2]))
+    top, left = (clip_THWC.shape[1] - height) // 2, (clip_THWC.shape[2] - width) // 2
+    return clip_THWC[:, top : top + height, left : left + width]
+
+
+def _enlarged(clip_THWC: Tensor, scale: float) -> Tensor:
+    height, width = (math.ceil(side * scale) for side in clip_THWC.shape[1:3])
+    clip_TCHW = clip_THWC.permute(0, 3, 1, 2).float()
+    larger = torch.nn.functional.interpolate(clip_TCHW, (height, width), mode="bilinear", align_corners=False)
+    return larger.round().to(torch.uint8).permute(0, 2, 3, 1)
