@@ -123,7 +123,7 @@ class ClipStore:
 
     def frames(self, shard: str, row: int) -> list[memoryview]:
         """The clip's frames as JPEG, not copied."""
-        return [memoryview(frame.as_buffer()) for frame in self._batch(shard)["frames"][row].values]
+        return [_bytes_of(frame) for frame in self._batch(shard)["frames"][row].values]
 
     def decode(self, shard: str, row: int, indices: Sequence[int] | NDArray[np.int64]) -> NDArray[np.uint8]:
         """Decode the frames at ``indices``; one that is asked for twice is decoded once.
@@ -142,7 +142,7 @@ class ClipStore:
                 if position and index == indices[position - 1]:
                     clip_THWC[position] = clip_THWC[position - 1]
                 else:
-                    simplejpeg.decode_jpeg(jpegs[int(index)].as_buffer(), buffer=clip_THWC[position])
+                    simplejpeg.decode_jpeg(_bytes_of(jpegs[int(index)]), buffer=clip_THWC[position])
         except ValueError as error:
             raise _damaged(self._folder / shard, str(error)) from None
         return clip_THWC
@@ -152,6 +152,10 @@ class ClipStore:
             with self._lock:
                 batch = self._batches.setdefault(shard, _open(self._folder / shard))
         return batch
+
+
+def _bytes_of(value: pa.LargeBinaryScalar) -> memoryview:
+    return memoryview(value.as_buffer()).cast("B")  # Arrow says signed bytes
 
 
 def _open(path: Path) -> pa.RecordBatch:
