@@ -1,4 +1,4 @@
-"""The one exception that a person is meant to read."""
+"""Exceptions that a person is meant to read."""
 
 
 class UserError(Exception):
@@ -6,3 +6,7 @@ class UserError(Exception):
 
     Command-line entry points print the message alone, without a traceback, and exit with code 2.
     """
+
+
+class DivergedError(UserError):
+    """The loss stopped being a number. A search gives the trial up and goes on."""

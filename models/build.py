@@ -1,0 +1,132 @@
+"""One builder for every model: family, flavour, weights, head.
+
+Shapes: B clips, C channels, T frames or steps, H height, W width, D features, K classes.
+"""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from models.backbones.family import Backbone, Family, family_names, load_family
+from models.clips.sampling import ClipInput
+from models.errors import UserError
+from models.heads import build_head
+from models.spec import ModelParams
+
+
+class VideoModel(nn.Module):
+    """A backbone and a head.
+
+    Attributes:
+        clip_input: What :meth:`forward` takes.
+        backbone: ``clip_BCTHW`` to ``features_BTD``.
+        head: ``features_BTD`` to ``logits_BK``.
+    """
+
+    def __init__(self, clip_input: ClipInput, backbone: Backbone, head: nn.Module) -> None:
+        super().__init__()
+        self.clip_input = clip_input
+        self.backbone = backbone
+        self.head = head
+
+    def forward(self, clip_BCTHW: Tensor) -> Tensor:
+        """Class scores of each clip."""
+        logits_BK: Tensor = self.head(self.features(clip_BCTHW))
+        return logits_BK
+
+    def features(self, clip_BCTHW: Tensor) -> Tensor:
+        """Spatially pooled ``features_BTD``; T is at least 1."""
+        features_BTD: Tensor = self.backbone(clip_BCTHW)
+        return features_BTD
+
+
+def families() -> dict[str, list[str]]:
+    """Every family's flavours."""
+    return {name: list(load_family(name).flavours) for name in family_names()}
+
+
+def build_model(params: ModelParams, num_classes: int, *, seed: int) -> VideoModel:
+    """Make a model; the same arguments give the same weights to the byte.
+
+    Args:
+        params: Section ``model`` of params.yaml.
+        num_classes: Size of K.
+        seed: Of the random weights. The caller's random state is left as it was.
+
+    Raises:
+        UserError: Family, flavour or weights are unknown, or the weights do not fit.
+    """
+    family, flavour = _family_and_flavour(params)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        backbone = family.build(flavour)
+        head = build_head(params.head, backbone.num_features, backbone.num_steps, num_classes)
+    if params.weights != "none":
+        _load_weights(backbone, family, params)
+    return VideoModel(flavour.clip_input, backbone, head)
+
+
+def clip_input_of(params: ModelParams) -> ClipInput:
+    """What the model takes, without making it.
+
+    Raises:
+        UserError: Family or flavour are unknown.
+    """
+    clip_input: ClipInput = _family_and_flavour(params)[1].clip_input
+    return clip_input
+
+
+def state_digest(module: nn.Module) -> str:
+    """sha256 of a module's weights and their names."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(module.state_dict().items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _family_and_flavour(params: ModelParams) -> tuple[Family, Any]:
+    if params.family not in family_names():
+        known = ", ".join(family_names())
+        raise UserError(f"params.yaml: model.family: there is no family {params.family!r}; known: {known}")
+    family = load_family(params.family)
+    if params.flavour not in family.flavours:
+        known = ", ".join(family.flavours)
+        raise UserError(
+            f"params.yaml: model.flavour: {params.family} has no flavour {params.flavour!r}; known: {known}"
+        )
+    return family, family.flavours[params.flavour]
+
+
+def _load_weights(backbone: Backbone, family: Family, params: ModelParams) -> None:
+    state = family.weights[params.weights]() if params.weights in family.weights else _read(family, params)
+    try:
+        backbone.load_state_dict(state)
+    except RuntimeError as error:
+        problem = " ".join(str(error).split())[:300]
+        raise UserError(
+            f"params.yaml: model.weights: {params.weights} does not fit {params.family} {params.flavour}; "
+            f"use weights of this flavour, or none ({problem})"
+        ) from None
+
+
+def _read(family: Family, params: ModelParams) -> dict[str, Tensor]:
+    path = Path(params.weights)
+    if not path.is_file():
+        known = ", ".join([*family.weights, "none"])
+        raise UserError(
+            f"params.yaml: model.weights: {params.family} ships no weights {params.weights!r} and there is no such "
+            f"file; use one of: {known}, or the path of a safetensors file"
+        )
+    try:
+        state = load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise UserError(f"{path}: model.weights: this is not a readable safetensors file ({error})") from None
+    # A saved model holds its head too; the head of a new model is trained from nothing.
+    inner = {name.removeprefix("backbone."): tensor for name, tensor in state.items() if name.startswith("backbone.")}
+    return inner or state

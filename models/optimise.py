@@ -1,0 +1,50 @@
+"""Optimiser and learning rate of a fine-tuning job."""
+
+import math
+
+import torch
+from torch import nn
+
+from models.spec import FineTuneParams
+
+_STEP_MILESTONES = (0.6, 0.85)
+_STEP_FACTOR = 0.1
+
+
+def make_optimizer(module: nn.Module, params: FineTuneParams) -> torch.optim.Optimizer:
+    """AdamW (Loshchilov and Hutter 2019, arXiv:1711.05101) or SGD with Nesterov momentum over ``module``.
+
+    Parameters below ``backbone`` learn at their own scale. Biases and normalisation are not decayed. Each group has its
+    peak rate as ``peak_lr``.
+    """
+    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+    for name, parameter in module.named_parameters():
+        groups.setdefault((name.startswith("backbone."), parameter.ndim > 1), []).append(parameter)
+    described = [
+        {
+            "params": parameters,
+            "peak_lr": params.lr * (params.backbone_lr_scale if is_backbone else 1.0),
+            "weight_decay": params.weight_decay if decays else 0.0,
+        }
+        for (is_backbone, decays), parameters in groups.items()
+    ]
+    if params.optimizer == "sgd":
+        nesterov = params.momentum > 0
+        return torch.optim.SGD(described, lr=params.lr, momentum=params.momentum, nesterov=nesterov, fused=True)
+    return torch.optim.AdamW(described, lr=params.lr, fused=True)
+
+
+def set_learning_rate(optimizer: torch.optim.Optimizer, factor: float) -> None:
+    """Set every group to ``factor`` times its peak."""
+    for group in optimizer.param_groups:
+        group["lr"] = group["peak_lr"] * factor
+
+
+def schedule_factor(step: int, num_steps: int, num_warmup_steps: int, schedule: str) -> float:
+    """The learning rate at ``step`` (from 0) of ``num_steps`` as a multiple of its peak: a pure function, no state."""
+    if step < num_warmup_steps:
+        return (step + 1) / (num_warmup_steps + 1)
+    if schedule == "step":
+        return _STEP_FACTOR ** sum(step >= milestone * num_steps for milestone in _STEP_MILESTONES)
+    progress = (step - num_warmup_steps) / max(num_steps - num_warmup_steps, 1)
+    return 0.5 * (1.0 + math.cos(math.pi * progress))

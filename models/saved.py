@@ -1,0 +1,105 @@
+"""A model as a folder: ``weights.safetensors`` and ``model.json``, which says what they belong to."""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from safetensors.torch import load_file, save_file
+
+from models.build import VideoModel, build_model
+from models.errors import UserError
+from models.spec import ModelParams
+
+WEIGHTS = "weights.safetensors"
+CARD = "model.json"
+_FORMAT = 1
+
+
+def save_model(
+    folder: Path, model: VideoModel, params: ModelParams, labels: Sequence[str], extra: Mapping[str, Any] | None = None
+) -> None:
+    """Write a model's folder, all or nothing; the same weights give the same bytes.
+
+    Args:
+        folder: Replaced where it exists.
+        model: On any device.
+        params: What the model was built from.
+        labels: In the order of the model's classes.
+        extra: More for ``model.json``.
+    """
+    temporary = folder.with_name(f".{folder.name}.{os.getpid()}")
+    for left_over in folder.parent.glob(f".{folder.name}.*"):  # of a run that was killed
+        shutil.rmtree(left_over, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    try:
+        state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+        save_file(state, temporary / WEIGHTS)
+        card = {
+            "format": _FORMAT,
+            "model": params.model_dump(mode="json"),
+            "labels": list(labels),
+            "weights_sha256": _sha256(temporary / WEIGHTS),
+            "num_parameters": sum(parameter.numel() for parameter in model.parameters()),
+            **(extra or {}),
+        }
+        (temporary / CARD).write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        shutil.rmtree(folder, ignore_errors=True)
+        temporary.replace(folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def load_model(folder: Path) -> tuple[VideoModel, dict[str, Any]]:
+    """Read a model's folder. Nothing in it is executed.
+
+    Returns:
+        The model in eval mode on the CPU, and the content of ``model.json``.
+
+    Raises:
+        UserError: Something is missing, damaged, or from another version.
+    """
+    card = read_card(folder)
+    if _sha256(folder / WEIGHTS) != card["weights_sha256"]:
+        raise UserError(f"{folder / WEIGHTS}: these are not the weights that {CARD} names; restore the folder")
+    # What the weights started from may be gone, and does not matter any more.
+    params = ModelParams.model_validate(card["model"]).model_copy(update={"weights": "none"})
+    model = build_model(params, len(card["labels"]), seed=0)
+    try:
+        model.load_state_dict(load_file(folder / WEIGHTS))
+    except RuntimeError as error:
+        problem = " ".join(str(error).split())[:300]
+        raise UserError(f"{folder / WEIGHTS}: these weights do not fit {params.family}: {problem}") from None
+    return model.eval(), card
+
+
+def read_card(folder: Path) -> dict[str, Any]:
+    """The content of a model folder's ``model.json``.
+
+    Raises:
+        UserError: It is missing, or not a card of this version.
+    """
+    try:
+        card: dict[str, Any] = json.loads((folder / CARD).read_text(encoding="utf-8"))
+        if card["format"] != _FORMAT:
+            raise ValueError(f"format {card['format']}")
+        ModelParams.model_validate(card["model"])
+        card["labels"], card["weights_sha256"]
+    except (FileNotFoundError, NotADirectoryError):
+        raise UserError(f"{folder}: there is no model here; run `dvc repro fine_tune` or `dvc checkout`") from None
+    except (ValueError, KeyError, TypeError, ValidationError) as error:
+        problem = " ".join(str(error).split())[:300]
+        raise UserError(f"{folder / CARD}: this is not a model card of format {_FORMAT} ({problem})") from None
+    return card
+
+
+def _sha256(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except FileNotFoundError:
+        raise UserError(f"{path}: this file is missing; run `dvc repro fine_tune` or `dvc checkout`") from None
