@@ -4,8 +4,10 @@ import ctypes
 import logging
 import os
 import signal
+import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 from models.errors import UserError
 from tasks.settings import hush
@@ -18,21 +20,20 @@ def die_with_parent() -> None:
 
     A killed ``dvc repro`` leaves its stage running as an orphan, which could write while the next run does.
     """
-    if not sys.platform.startswith("linux"):
-        return
-    parent = os.getppid()
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it died before the request was in place
-        os.kill(os.getpid(), signal.SIGKILL)
+    _die_with(os.getppid())
 
 
 def run_stage(main: Callable[[], object]) -> None:
     """Run a stage's main function as a process: quiet libraries, logs on stderr, no orphan.
 
+    The file that ``VIDEOLOOP_RAN`` names tells the caller of ``dvc repro`` that the stage ran and was not skipped.
+
     A :class:`UserError` ends the process with its message and exit code 2, a full disk likewise.
     """
     die_with_parent()
     hush()
+    if marker := os.environ.get("VIDEOLOOP_RAN"):
+        Path(marker).touch()
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     raise SystemExit(readable(main))
 
@@ -58,3 +59,30 @@ _PERSONS_ERRNOS = {
     122: "the disk quota is used up; free some space and run the same command again: what was finished is kept",
     30: "the file system is read-only; choose a writable place",
 }
+
+
+def run_child(command: Sequence[str], cwd: Path, env: Mapping[str, str]) -> int:
+    """Run ``command`` to its end in this terminal and return its exit code; it dies when this process dies.
+
+    It stays in this process group, so that a signal from the terminal reaches it too.
+    """
+    parent = os.getpid()
+
+    def bound() -> None:
+        _die_with(parent)
+
+    child = subprocess.Popen(command, cwd=cwd, env=dict(env), stdin=subprocess.DEVNULL, preexec_fn=bound)
+    try:
+        return child.wait()
+    except BaseException:
+        child.kill()
+        child.wait()
+        raise
+
+
+def _die_with(parent: int) -> None:
+    if not sys.platform.startswith("linux"):
+        return
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it died before the request was in place
+        os.kill(os.getpid(), signal.SIGKILL)

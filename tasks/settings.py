@@ -31,7 +31,9 @@ class Settings(BaseSettings):
         mlflow_port: Port of the MLflow server.
         prefect_port: Port of the Prefect server.
         slot: Prefect concurrency limit that hands out devices.
-        round_run: MLflow run of the round under which stages nest theirs; set by the train flow.
+        slots: Devices that the local server's limit hands out.
+        source: Where scheduled rounds find video; default: the source of the last round.
+        round: Name of the round under whose MLflow run stages nest theirs; set by the train flow.
     """
 
     model_config = SettingsConfigDict(env_prefix="VIDEOLOOP_", frozen=True)
@@ -42,7 +44,9 @@ class Settings(BaseSettings):
     mlflow_port: int = 5000
     prefect_port: int = 4200
     slot: str = "videoloop-device"
-    round_run: str = ""
+    slots: int = Field(default=2, ge=1)
+    source: str = ""
+    round: str = ""
 
     @property
     def database(self) -> str:
@@ -81,6 +85,16 @@ class Settings(BaseSettings):
             return str(entry["url"])
         except (FileNotFoundError, KeyError, ValueError, ProcessLookupError):
             return None
+
+
+def prefect_environment(config: Settings) -> dict[str, str]:
+    """The environment for Prefect's processes: its state in ``home``, our logs among its logs."""
+    return {
+        **_QUIET,
+        "PREFECT_HOME": str(config.home / "prefect"),
+        "PREFECT_LOGGING_EXTRA_LOGGERS": "flows,tasks,models",
+        **os.environ,
+    }
 
 
 @lru_cache

@@ -90,16 +90,16 @@ class Tracker:
 
 @contextmanager
 def tracked(stage: str, experiment: str) -> Iterator[Tracker]:
-    """An MLflow run named ``stage`` in ``experiment``, nested under the round's run where there is one."""
+    """An MLflow run named ``stage`` in ``experiment``, nested under the round's run where a round is under way."""
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
 
     client = MlflowClient(settings().mlflow_uri)
     tags = {"videoloop.stage": stage}
-    if settings().round_run:
-        tags["mlflow.parentRunId"] = settings().round_run
     try:
         experiment_id = experiment_named(client, experiment)
+        if settings().round:
+            tags["mlflow.parentRunId"] = round_run(client, experiment_id, settings().round)
         run = client.create_run(experiment_id, run_name=stage, tags=tags)
         tracker = Tracker(client, experiment_id, run.info.run_id)
     except (MlflowException, OSError) as error:
@@ -111,6 +111,14 @@ def tracked(stage: str, experiment: str) -> Iterator[Tracker]:
         tracker.end("FAILED")
         raise
     tracker.end()
+
+
+def round_run(client: "MlflowClient", experiment_id: str, name: str) -> str:
+    """The id of the MLflow run of the round ``name``, created by the first stage that runs."""
+    found = client.search_runs([experiment_id], f"tags.`videoloop.round` = '{name}'", max_results=1)
+    if found:
+        return str(found[0].info.run_id)
+    return str(client.create_run(experiment_id, run_name=name, tags={"videoloop.round": name}).info.run_id)
 
 
 def experiment_named(client: "MlflowClient", name: str) -> str:
