@@ -80,6 +80,20 @@ def extract_features(model: VideoModel, train: Loader, val: Loader, *, precision
     return Features(torch.stack([features_NTD for features_NTD, _ in views]), views[0][1], val_NTD, val_label_N)
 
 
+def plain_features(model: VideoModel, loader: Loader) -> Tensor:
+    """Run the frozen backbone over epoch 0 of ``loader`` in fp32, on a CPU as :func:`extract_features` does.
+
+    Returns:
+        ``features_NTD`` in the order of the loader's table.
+    """
+    was_training = model.training
+    model.eval()
+    with _one_thread_each():
+        features_NTD, _ = _extract(model, loader, 0, "fp32")
+    model.train(was_training)
+    return features_NTD
+
+
 def _read(cache: Path) -> Features | None:
     try:
         return Features(**load_file(cache))

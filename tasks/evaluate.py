@@ -1,0 +1,284 @@
+"""Measure the model on the test split, before and after fine-tuning: ``python -m tasks.evaluate``.
+
+Legend: N clips, T steps in time, D features, K classes.
+"""
+
+import json
+import logging
+import os
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from models.build import VideoModel, build_model
+from models.clips.loader import ClipLoader
+from models.clips.manifest import read_manifest
+from models.errors import UserError
+from models.features import plain_features
+from models.files import replacing
+from models.saved import load_model
+from models.spec import ModelParams
+from tasks import layout
+from tasks.params import BaseParams, EvaluateParams, load_params
+from tasks.process import run_stage
+from tasks.statistics.bootstrap import is_rough, paired_source_bootstrap, source_bootstrap
+from tasks.statistics.calibration import expected_calibration_error, reliability
+from tasks.statistics.classification import class_scores, confusion, log_loss, macro_f1
+from tasks.tracking import tracked
+
+logger = logging.getLogger(__name__)
+
+_INVERSE_REGULARISATION = tuple(float(c) for c in np.logspace(-5, 1, 7))
+_DIGITS = 6
+
+_PREDICTIONS = pa.schema(
+    [
+        pa.field("clip_id", pa.string(), nullable=False),
+        pa.field("source_id", pa.string(), nullable=False),
+        pa.field("split", pa.string(), nullable=False),
+        pa.field("label", pa.string(), nullable=False),
+        pa.field("predicted", pa.string(), nullable=False),
+        pa.field("confidence", pa.float32(), nullable=False),
+        pa.field("correct", pa.bool_(), nullable=False),
+        pa.field("probabilities", pa.list_(pa.float32()), nullable=False),
+    ]
+)
+
+
+def evaluate(
+    base: BaseParams,
+    evaluate: EvaluateParams,
+    *,
+    data: Path = layout.DATA,
+    model: Path = layout.MODEL,
+    out: Path = layout.METRICS.parent,
+) -> None:
+    """Write ``metrics.json``, ``predictions.parquet``, ``confusion.csv`` and ``reliability.csv``.
+
+    What is there before fine-tuning is measured in three ways, each of which sees the training labels in its own way:
+    always the most frequent class; the model as it started, its head untrained; and the best that a linear classifier
+    makes of the pretrained features. Differences are paired by source on the same test clips.
+
+    Args:
+        base: Name and seed.
+        evaluate: How to measure.
+        data: The dataset's folder.
+        model: Folder of the fine-tuned model.
+        out: Where results go.
+
+    Raises:
+        UserError: A split has no labelled clips, a label is unknown to the model, or data or model are unreadable.
+    """
+    tuned, card = load_model(model)
+    labels: list[str] = card["labels"]
+    splits = _splits(read_manifest(data / layout.MANIFEST.name), labels, data / layout.MANIFEST.name)
+    with tracked("evaluate", base.name) as tracker:
+        probabilities = _after(tuned, splits, data, evaluate.batch_size)
+        before = _before(ModelParams.model_validate(card["model"]), splits, data, base.seed, evaluate.batch_size)
+        predictions = _predictions(splits, probabilities, labels)
+        metrics = _metrics(splits["test"], probabilities["test"], before, base.seed, evaluate)
+        _write(out, metrics, predictions, evaluate.bins)
+        tracker.metrics(_headline(metrics))
+        for path in (layout.PREDICTIONS, layout.CONFUSION, layout.RELIABILITY, layout.METRICS):
+            tracker.artifact(out / path.name)
+    logger.info(
+        "accuracy on %d clips of %d unseen sources: %.3f (%.3f to %.3f)",
+        *(metrics[key] for key in ("clips", "sources", "accuracy", "accuracy_low", "accuracy_high")),
+    )
+
+
+def main() -> None:
+    """The stage."""
+    params = load_params()
+    evaluate(params.base, params.evaluate)
+
+
+@dataclass(frozen=True)
+class _Split:
+    clips: pd.DataFrame
+    label_N: NDArray[np.int64]
+    labels: list[str]
+
+
+def _splits(manifest: pd.DataFrame, labels: list[str], path: Path) -> dict[str, _Split]:
+    labelled = manifest[manifest["label"].notna()]
+    if unknown := sorted(set(labelled["label"]) - set(labels)):
+        raise UserError(f"{path}: label: the model does not know {unknown[0]!r}; run `dvc repro fine_tune` first")
+    index_of = {label: index for index, label in enumerate(labels)}
+    splits = {}
+    for name in ("train", "val", "test"):
+        clips = labelled[labelled["split"] == name].sort_values("clip_id", ignore_index=True)
+        if clips.empty:
+            raise UserError(
+                f"{path}: split: no labelled clip is in {name}; ingest more sources, or change section split of "
+                "params.yaml and ingest again"
+            )
+        splits[name] = _Split(clips, np.array([index_of[label] for label in clips["label"]]), labels)
+    if len(np.unique(splits["train"].label_N)) < 2:
+        raise UserError(f"{path}: split: train has clips of a single label; ingest more sources")
+    return splits
+
+
+def _after(model: VideoModel, splits: dict[str, _Split], data: Path, batch_size: int) -> dict[str, NDArray[np.float32]]:
+    features = _features(model, splits, ("val", "test"), data, batch_size)
+    return {name: _classify(model, features_NTD) for name, features_NTD in features.items()}
+
+
+def _before(
+    params: ModelParams, splits: dict[str, _Split], data: Path, seed: int, batch_size: int
+) -> dict[str, NDArray[np.bool_]]:
+    """Which test clips each way of doing without fine-tuning gets right."""
+    test = splits["test"]
+    initial = build_model(params, len(test.labels), seed=seed)
+    features = _features(initial, splits, ("train", "val", "test"), data, batch_size)
+    predicted = {
+        "majority": np.full(len(test.label_N), np.bincount(splits["train"].label_N).argmax()),
+        "initial": _classify(initial, features["test"]).argmax(1),
+        "pretrained_features": _linear(
+            {name: features_NTD.mean(1).cpu().numpy() for name, features_NTD in features.items()}, splits
+        ),
+    }
+    return {name: predicted_N == test.label_N for name, predicted_N in predicted.items()}
+
+
+def _features(
+    model: VideoModel, splits: dict[str, _Split], names: tuple[str, ...], data: Path, batch_size: int
+) -> dict[str, Tensor]:
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    model.to(device)
+    return {name: plain_features(model, _loader(splits[name], data, model, batch_size, device)) for name in names}
+
+
+def _loader(split: _Split, data: Path, model: VideoModel, batch_size: int, device: torch.device) -> ClipLoader:
+    workers = min(os.cpu_count() or 1, 8)
+    return ClipLoader(data, split.clips, split.labels, model.clip_input, batch_size, num_workers=workers, device=device)
+
+
+def _classify(model: VideoModel, features_NTD: Tensor) -> NDArray[np.float32]:
+    model.eval()
+    with torch.inference_mode():
+        probabilities_NK: NDArray[np.float32] = model.head(features_NTD).float().softmax(1).cpu().numpy()
+    return probabilities_NK
+
+
+def _linear(features_ND: dict[str, NDArray[np.float32]], splits: dict[str, _Split]) -> NDArray[np.int64]:
+    """Classes of the test clips by multinomial logistic regression, its regularisation chosen on val."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+    from threadpoolctl import threadpool_limits
+
+    def fitted(inverse_regularisation: float) -> Any:
+        classifier = LogisticRegression(C=inverse_regularisation, max_iter=2000)
+        return make_pipeline(StandardScaler(), classifier).fit(features_ND["train"], splits["train"].label_N)
+
+    with threadpool_limits(limits=1):  # sums, and so the last digits, depend on the number of threads
+        candidates = [fitted(value) for value in _INVERSE_REGULARISATION]
+        best = max(candidates, key=lambda candidate: candidate.score(features_ND["val"], splits["val"].label_N))
+        predicted_N: NDArray[np.int64] = best.predict(features_ND["test"])
+    return predicted_N
+
+
+def _predictions(
+    splits: dict[str, _Split], probabilities: dict[str, NDArray[np.float32]], labels: list[str]
+) -> pd.DataFrame:
+    tables = []
+    for name, probabilities_NK in probabilities.items():
+        predicted_N = probabilities_NK.argmax(1)
+        table = (
+            splits[name]
+            .clips[["clip_id", "source_id", "split", "label"]]
+            .assign(
+                predicted=[labels[index] for index in predicted_N],
+                confidence=probabilities_NK.max(1),
+                correct=predicted_N == splits[name].label_N,
+                probabilities=list(probabilities_NK),
+            )
+        )
+        tables.append(table)
+    return pd.concat(tables, ignore_index=True)
+
+
+def _metrics(
+    test: _Split,
+    probabilities_NK: NDArray[np.float32],
+    before: dict[str, NDArray[np.bool_]],
+    seed: int,
+    params: EvaluateParams,
+) -> dict[str, Any]:
+    predicted_N = probabilities_NK.argmax(1)
+    correct_N = predicted_N == test.label_N
+    bins = reliability(probabilities_NK.max(1), correct_N, params.bins)
+    scores = class_scores(confusion(test.label_N, predicted_N, len(test.labels)))
+    source_N = test.clips["source_id"].to_numpy()
+    sampled = partial(source_bootstrap, resamples=params.bootstrap, confidence=params.confidence, seed=seed)
+    paired = partial(paired_source_bootstrap, resamples=params.bootstrap, confidence=params.confidence, seed=seed)
+
+    def accuracy(right_N: NDArray[np.bool_]) -> dict[str, float]:
+        interval = sampled(right_N, source_N)
+        return {
+            "accuracy": interval.estimate,
+            "accuracy_low": interval.low,
+            "accuracy_high": interval.high,
+        }
+
+    def gain(other_N: NDArray[np.bool_]) -> dict[str, float]:
+        interval = paired(correct_N, other_N, source_N)
+        return {"difference": interval.estimate, "low": interval.low, "high": interval.high}
+
+    by_source = test.clips.assign(correct=correct_N).groupby("source_id", sort=True)["correct"]
+    return {
+        **accuracy(correct_N),
+        "interval_is_rough": is_rough(source_N),
+        "macro_f1": macro_f1(scores),
+        "loss": log_loss(probabilities_NK, test.label_N),
+        "ece": expected_calibration_error(bins),
+        "clips": len(test.clips),
+        "sources": len(by_source),
+        "classes": len(test.labels),
+        "before": {name: accuracy(right_N) for name, right_N in before.items()},
+        "gain": {f"over_{name}": gain(right_N) for name, right_N in before.items()},
+        "per_class": {label: asdict(score) for label, score in zip(test.labels, scores, strict=True)},
+        "per_source": {source: {"accuracy": float(right.mean()), "clips": len(right)} for source, right in by_source},
+    }
+
+
+def _write(out: Path, metrics: dict[str, Any], predictions: pd.DataFrame, num_bins: int) -> None:
+    """Write all results, the metrics last."""
+    test = predictions[predictions["split"] == "test"]
+    with replacing(out / layout.PREDICTIONS.name) as temporary:
+        pq.write_table(pa.Table.from_pandas(predictions, schema=_PREDICTIONS, preserve_index=False), temporary)
+    with replacing(out / layout.CONFUSION.name) as temporary:
+        test[["label", "predicted"]].rename(columns={"label": "actual"}).to_csv(temporary, index=False)
+    with replacing(out / layout.RELIABILITY.name) as temporary:
+        bins = reliability(test["confidence"].to_numpy(), test["correct"].to_numpy(), num_bins)
+        bins.round(_DIGITS).to_csv(temporary, index=False)
+    with replacing(out / layout.METRICS.name) as temporary:
+        temporary.write_text(json.dumps(_rounded(metrics), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _rounded(inner) for key, inner in value.items()}
+    return round(value, _DIGITS) if isinstance(value, float) else value
+
+
+def _headline(metrics: dict[str, Any]) -> dict[str, float]:
+    """What MLflow shows: names of classes and sources may hold what it refuses."""
+    own = {key: value for key, value in metrics.items() if not isinstance(value, dict)}
+    before = {f"before.{name}.accuracy": found["accuracy"] for name, found in metrics["before"].items()}
+    gain = {f"gain.{name}": found["difference"] for name, found in metrics["gain"].items()}
+    return {**own, **before, **gain}
+
+
+if __name__ == "__main__":
+    run_stage(main)
