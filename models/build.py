@@ -3,7 +3,6 @@
 Shapes: B clips, C channels, T frames or steps, H height, W width, D features, K classes.
 """
 
-import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -79,15 +78,6 @@ def clip_input_of(params: ModelParams) -> ClipInput:
     """
     clip_input: ClipInput = _family_and_flavour(params)[1].clip_input
     return clip_input
-
-
-def state_digest(module: nn.Module) -> str:
-    """sha256 of a module's weights and their names."""
-    digest = hashlib.sha256()
-    for name, tensor in sorted(module.state_dict().items()):
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()
 
 
 def _family_and_flavour(params: ModelParams) -> tuple[Family, Any]:

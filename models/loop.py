@@ -21,9 +21,9 @@ from torch.nn import functional as F
 from models.build import VideoModel
 from models.checkpoint import load_checkpoint, save_checkpoint
 from models.errors import DivergedError
+from models.inference import Loader
 from models.optimise import make_optimizer, schedule_factor, set_learning_rate
 from models.phases import Phase, PhaseName, phases_of
-from models.predict import Loader
 from models.spec import FineTuneParams
 
 logger = logging.getLogger(__name__)

@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from models.build import VideoModel
 from models.features import NUM_VIEWS, Features, cached_features
-from models.predict import Loader
+from models.inference import Loader
 from models.spec import FineTuneParams
 
 PhaseName = Literal["head", "full"]

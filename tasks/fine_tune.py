@@ -13,9 +13,10 @@ import pandas as pd
 import torch
 from pydantic import ValidationError
 
-from models.build import VideoModel, build_model, state_digest
+from models.build import VideoModel, build_model
 from models.clips.loader import ClipLoader
 from models.clips.manifest import labels_of, read_manifest
+from models.digest import tensors_digest
 from models.errors import UserError
 from models.features import NUM_VIEWS
 from models.files import replacing
@@ -240,7 +241,7 @@ def _features_key(
     return _hash(
         model.family,
         model.flavour,
-        state_digest(network.backbone),
+        tensors_digest(network.backbone.state_dict()),
         [table[["clip_id", "shard", "row", "label"]].to_dict("list") for table in clips],
         labels,
         params.augment.model_dump(mode="json"),

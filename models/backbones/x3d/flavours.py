@@ -1,0 +1,40 @@
+"""Sizes of X3D. As published, clips are so many frames at a stride, of video with 30 frames a second."""
+
+from dataclasses import dataclass
+
+from models.clips.sampling import ClipInput
+
+_MEAN = (0.45, 0.45, 0.45)
+_STD = (0.225, 0.225, 0.225)
+_FPS = 30
+
+
+@dataclass(frozen=True)
+class X3DFlavour:
+    """An X3D and what it takes.
+
+    Attributes:
+        clip_input: Frames, span, size, normalisation.
+        width: Channels as a multiple of 12 in the first stage.
+        depth: Blocks as a multiple of 1, 2, 5 and 3 in the four stages.
+        num_features: Channels after the last projection.
+    """
+
+    clip_input: ClipInput
+    width: float = 2.0
+    depth: float = 2.2
+    num_features: int = 2048
+
+
+def _clip(num_frames: int, stride: int, size: int) -> ClipInput:
+    return ClipInput(num_frames, (num_frames - 1) * stride / _FPS, size, _MEAN, _STD)
+
+
+FLAVOURS = {
+    "xs": X3DFlavour(_clip(4, 12, 160)),
+    "s": X3DFlavour(_clip(13, 6, 160)),
+    "m": X3DFlavour(_clip(16, 5, 224)),
+    "l": X3DFlavour(_clip(16, 5, 312), depth=5.0),
+    "8x112": X3DFlavour(ClipInput(8, None, 112, _MEAN, _STD), depth=1.0),
+    "debug": X3DFlavour(ClipInput(4, None, 32, _MEAN, _STD), width=0.5, depth=0.2, num_features=32),
+}
