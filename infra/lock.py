@@ -13,9 +13,7 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-_HEADER = (
-    "# Made by `make lock` from pyproject.toml: do not edit. Why it is pinned whole: docs/decisions/0002-lock.md\n"
-)
+_HEADER = "# Made by `make lock` from pyproject.toml: do not edit. Why: docs/decisions/0002-lock.md\n"
 _OURS = {"videoloop", "pip", "setuptools", "wheel"}
 
 

@@ -105,7 +105,7 @@ def healthy(name: str, url: str) -> bool:
     """Whether the server ``name`` answers at ``url``."""
     path = {"mlflow": "/health", "prefect": "/health"}[name]
     try:
-        return requests.get(url + path, timeout=2).ok
+        return bool(requests.get(url + path, timeout=2).ok)
     except requests.RequestException:
         return False
 
@@ -165,9 +165,8 @@ def _prepare_prefect(config: Settings, prefect: Server) -> None:
         check=False,
     )
     if deploy.returncode != 0:
-        raise UserError(
-            f"infra/prefect.yaml: the flows could not be deployed: {(deploy.stderr or deploy.stdout)[-500:]}"
-        )
+        said = (deploy.stderr or deploy.stdout)[-500:]
+        raise UserError(f"infra/prefect.yaml: the flows could not be deployed: {said}")
 
 
 def _spawn(name: str, command: list[str], url: str, config: Settings, extra: dict[str, str]) -> Server:
@@ -203,7 +202,8 @@ def _demand_free(host: str, port: int, variable: str, name: str) -> None:
             probe.bind((host, port))
         except OSError as error:
             raise UserError(
-                f"port {port} for {name} is in use on {host} ({error.strerror}); stop what listens there or set {variable}"
+                f"port {port} for {name} is in use on {host} ({error.strerror}); "
+                f"stop what listens there or set {variable}"
             ) from None
 
 

@@ -17,7 +17,7 @@ def git(root: Path, *arguments: str, check: bool = True) -> str:
     done = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, check=False)
     if check and done.returncode != 0:
         raise UserError(f"git {' '.join(arguments[:2])} failed in {root}: {(done.stderr or done.stdout).strip()}")
-    return done.stdout.strip()
+    return done.stdout.rstrip("\n")
 
 
 def exists(root: Path, revision: str) -> bool:

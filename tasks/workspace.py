@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 
 import yaml
@@ -21,6 +22,7 @@ from filelock import FileLock, Timeout
 from models.errors import UserError
 from tasks import repository
 from tasks.layout import DATA
+from tasks.params import PARAMS_FILE, Params, load_params
 from tasks.process import run_child
 from tasks.repository import git
 from tasks.settings import Settings, main_checkout, settings
@@ -50,6 +52,11 @@ class Workspace:
         """The branch that the round's commits are on."""
         return f"videoloop/{self.name}"
 
+    @cached_property
+    def params(self) -> Params:
+        """The round's params.yaml: that of its commit."""
+        return load_params(self.root / PARAMS_FILE)
+
 
 @contextmanager
 def round_workspace(source: str) -> Iterator[Workspace]:
@@ -76,8 +83,11 @@ def round_workspace(source: str) -> Iterator[Workspace]:
         _remove(checkout, config, workspace)
 
 
-def reproduce(workspace: Workspace, stage: str, *, force: bool = False) -> bool:
+def reproduce(workspace: Workspace, stage: str, *, force: bool = False, home: Path | None = None) -> bool:
     """Bring one stage up to date by ``dvc repro``; return whether its command ran.
+
+    With ``force`` it runs in any case and takes nothing from the run cache; ``home`` keeps its checkpoints and caches
+    apart from those of other runs.
 
     Raises:
         UserError: The stage failed; its own words are on the terminal.
@@ -88,7 +98,11 @@ def reproduce(workspace: Workspace, stage: str, *, force: bool = False) -> bool:
     code = run_child(
         [*_DVC, "repro", "--single-item", *options, stage],
         cwd=workspace.root,
-        env={**_environment(workspace), "VIDEOLOOP_RAN": str(marker)},
+        env={
+            **_environment(workspace),
+            **({"VIDEOLOOP_HOME": str(home), "MLFLOW_TRACKING_URI": "", "PREFECT_API_URL": ""} if home else {}),
+            "VIDEOLOOP_RAN": str(marker),
+        },
     )
     if code != 0:
         raise UserError(f"stage {stage} failed, see above; its workspace is {workspace.root}")
@@ -106,6 +120,11 @@ def add_data(workspace: Workspace) -> str:
     if run_child([*_DVC, "add", "--quiet", str(DATA)], cwd=workspace.root, env=_environment(workspace)) != 0:
         raise UserError(f"dvc add {DATA} failed, see above; run the same command again once that is mended")
     return dataset_version(workspace.root)
+
+
+def add_data_here() -> str:
+    """Hand ``data/`` of the current folder to DVC; return the dataset version."""
+    return add_data(Workspace("", Path.cwd(), "", ""))
 
 
 def dataset_version(root: Path) -> str:
@@ -145,9 +164,7 @@ def last_source() -> str:
     try:
         return (settings().home / "source").read_text()
     except FileNotFoundError:
-        raise UserError(
-            "no source of video is known; run `videoloop run --source PATH` or set VIDEOLOOP_SOURCE"
-        ) from None
+        raise UserError("no source is known; run `videoloop run --source PATH` or set VIDEOLOOP_SOURCE") from None
 
 
 @contextmanager
@@ -165,14 +182,25 @@ def commit_workspace(revision: str) -> Iterator[Workspace]:
         git(checkout, "worktree", "remove", "--force", str(workspace.root), check=False)
 
 
-def checkout_data(workspace: Workspace, *targets: str) -> None:
-    """Bring the files of ``targets``, or of all that DVC tracks, from the cache into the workspace.
+def checkout_data(workspace: Workspace) -> None:
+    """Bring the dataset from the cache into the workspace.
 
     Raises:
         UserError: The cache lacks something.
     """
-    if run_child([*_DVC, "checkout", "--quiet", "--force", *targets], workspace.root, _environment(workspace)) != 0:
-        raise UserError("the DVC cache lacks files of this commit, see above; bring them with `dvc pull`")
+    if run_child([*_DVC, "checkout", "--quiet", "--force", "data.dvc"], workspace.root, _environment(workspace)) != 0:
+        raise UserError("the DVC cache lacks files of this dataset, see above; bring them with `dvc pull data.dvc`")
+
+
+def checkout_results(workspace: Workspace) -> None:
+    """Bring the stages' results from the cache into the workspace, as far as the cache has them."""
+    subprocess.run(
+        [*_DVC, "checkout", "--quiet", "--force", "--allow-missing"],
+        cwd=workspace.root,
+        env=_environment(workspace),
+        capture_output=True,
+        check=False,
+    )
 
 
 def dvc_status(workspace: Workspace) -> dict[str, list[object]]:
@@ -229,7 +257,7 @@ def _created(checkout: Path, config: Settings, source: str) -> Workspace:
         listed = git(workspace.root, "ls-tree", "--name-only", LATEST, "--", *_KEPT).splitlines()
         if listed:
             git(workspace.root, "checkout", LATEST, "--", *listed)
-            checkout_data(workspace, *(name for name in listed if name == "data.dvc"))
+            checkout_data(workspace)
     _note(config, workspace, ready=True)
     return workspace
 

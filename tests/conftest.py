@@ -1,0 +1,23 @@
+"""What every test gets: a home of its own, no telemetry, the repository's root as working folder."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tasks.settings import hush, settings
+
+hush()
+for _name in [name for name in os.environ if name.startswith(("VIDEOLOOP_", "MLFLOW_TRACKING", "PREFECT_API"))]:
+    del os.environ[_name]
+
+
+@pytest.fixture(autouse=True)
+def _home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """State that outlives runs goes to a folder of the test."""
+    home = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("VIDEOLOOP_HOME", str(home))
+    settings.cache_clear()
+    yield home
+    settings.cache_clear()

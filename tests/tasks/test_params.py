@@ -1,0 +1,72 @@
+from pathlib import Path
+
+import pytest
+import yaml
+
+from models.errors import UserError
+from tasks.params import load_params
+
+ROOT = Path(__file__).parents[2]
+
+
+def _written(tmp_path: Path, **changes: object) -> Path:
+    content = yaml.safe_load((ROOT / "params.yaml").read_text())
+    for key, value in changes.items():
+        section, _, name = key.partition("__")
+        if name:
+            content[section][name] = value
+        else:
+            content[section] = value
+    path = tmp_path / "params.yaml"
+    path.write_text(yaml.safe_dump(content))
+    return path
+
+
+def test_the_shipped_file_is_valid_and_names_no_unknown_search_field() -> None:
+    params = load_params(ROOT / "params.yaml")
+    assert set(params.fine_tune.from_search) <= set(params.search.space)
+
+
+def test_an_unknown_key_names_itself_and_its_nearest_neighbour(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"params.yaml: fine_tune.epoch: unknown key; did you mean epochs\?"):
+        load_params(_written(tmp_path, fine_tune__epoch=3))
+
+
+def test_an_unknown_section_names_those_that_exist_or_are_near(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"serch: unknown key; did you mean search\?"):
+        load_params(_written(tmp_path, serch={}))
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"fine_tune__epochs": "many"}, "fine_tune.epochs: .*integer.*'many'"),
+        ({"fine_tune__lr": -1}, "fine_tune.lr: .*greater than 0.*-1"),
+        ({"fine_tune__optimizer": "adam"}, "fine_tune.optimizer: .*'adamw' or 'sgd'.*'adam'"),
+        ({"split__test": 0.9}, "split: .*nothing would be left to train on"),
+        ({"base__name": "../evil"}, "base.name: .*'../evil'"),
+    ],
+)
+def test_a_value_out_of_range_names_file_field_and_value(tmp_path: Path, change: dict[str, object], says: str) -> None:
+    with pytest.raises(UserError, match=f"params.yaml: {says}"):
+        load_params(_written(tmp_path, **change))
+
+
+def test_a_missing_section_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text("base: {name: x}\n")
+    with pytest.raises(UserError, match=r"params.yaml: model: this key is missing"):
+        load_params(path)
+
+
+@pytest.mark.parametrize("content", ["", "- a\n", "base: [\n", "\x00"])
+def test_what_is_no_mapping_is_said(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text(content)
+    with pytest.raises(UserError, match=r"params.yaml"):
+        load_params(path)
+
+
+def test_a_missing_file_is_said(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="there is no such file"):
+        load_params(tmp_path / "params.yaml")
