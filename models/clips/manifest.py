@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from models.errors import UserError
 
 SPLITS = ("train", "val", "test")
+_NOTE = b"videoloop.note"
 
 SCHEMA = pa.schema(
     [
@@ -42,14 +43,26 @@ SCHEMA = pa.schema(
 )
 
 
-def write_manifest(manifest: pd.DataFrame, path: Path) -> None:
-    """Write ``manifest`` sorted by ``clip_id``, all or nothing: the same clips give the same bytes."""
+def write_manifest(manifest: pd.DataFrame, path: Path, *, note: str = "") -> None:
+    """Write ``manifest`` sorted by ``clip_id``, all or nothing: the same clips give the same bytes.
+
+    Args:
+        manifest: The columns of ``SCHEMA``.
+        path: The file.
+        note: Text for the whole manifest, such as how its splits came about; see :func:`manifest_note`.
+    """
     table = pa.Table.from_pandas(
         manifest.sort_values("clip_id")[SCHEMA.names], schema=SCHEMA, preserve_index=False
-    ).replace_schema_metadata(None)
+    ).replace_schema_metadata({_NOTE: note.encode()} if note else None)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     pq.write_table(table, temporary, compression="zstd")
     temporary.replace(path)
+
+
+def manifest_note(path: Path) -> str:
+    """The text that :func:`write_manifest` was given for the whole manifest."""
+    metadata: dict[bytes, bytes] = pq.read_schema(path).metadata or {}
+    return metadata.get(_NOTE, b"").decode()
 
 
 def read_manifest(path: Path) -> pd.DataFrame:

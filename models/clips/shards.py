@@ -60,7 +60,7 @@ def write_shard(folder: Path, clips: Sequence[StoredClip], note: str = "") -> li
     Args:
         folder: Where shards lie.
         clips: At least one.
-        note: Text for the whole shard, such as the parameters it was made with; see :func:`shard_note`.
+        note: Text for the whole shard, such as the parameters it was made with; see :func:`read_index`.
 
     Returns:
         Name of the shard and row of each clip.
@@ -72,8 +72,7 @@ def write_shard(folder: Path, clips: Sequence[StoredClip], note: str = "") -> li
         writer.write_batch(pa.record_batch(columns, schema=schema))
     content = sink.getvalue()
     name = hashlib.sha256(content).hexdigest() + SUFFIX
-    if not (folder / name).exists():
-        _write_durably(folder / name, content)
+    _write_durably(folder / name, content)
     return [(name, row) for row in range(len(clips))]
 
 
@@ -83,24 +82,29 @@ def verify_shard(path: Path) -> bool:
         return hashlib.file_digest(file, "sha256").hexdigest() == path.name.removesuffix(SUFFIX)
 
 
-def shard_note(path: Path) -> str:
-    """The text that :func:`write_shard` was given for the whole shard.
+@dataclass(frozen=True)
+class ShardIndex:
+    """What a shard says about itself.
 
-    Raises:
-        UserError: This is not a shard, or it is damaged.
+    Attributes:
+        note: The text that :func:`write_shard` was given for the whole shard.
+        facts: The text of each clip, by clip_id, in the order of rows.
     """
-    note: bytes = (_open(path).schema.metadata or {}).get(b"note", b"")
-    return note.decode()
+
+    note: str
+    facts: dict[str, str]
 
 
-def shard_facts(path: Path) -> dict[str, str]:
-    """The opaque text of each clip, by clip_id in the order of rows.
+def read_index(path: Path) -> ShardIndex:
+    """Read what a shard says about itself, without its frames.
 
     Raises:
-        UserError: This is not a shard, or it is damaged.
+        UserError: It is missing, damaged, or not a shard.
     """
     batch = _open(path)
-    return dict(zip(batch["clip_id"].to_pylist(), batch["facts"].to_pylist(), strict=True))
+    note: bytes = batch.schema.metadata[b"note"]
+    facts = dict(zip(batch["clip_id"].to_pylist(), batch["facts"].to_pylist(), strict=True))
+    return ShardIndex(note.decode(), facts)
 
 
 class ClipStore:

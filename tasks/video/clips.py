@@ -1,0 +1,103 @@
+"""What the decoding process is asked for and what it answers. Light on purpose: that process imports it."""
+
+from dataclasses import dataclass
+
+
+class Refused(Exception):  # noqa: N818 - a verdict on a video, not an error of the program
+    """Says that a video or clip is not taken; the message says why, in words for the person who recorded it.
+
+    Attributes:
+        lasting: Whether the same bytes would be refused again; a time-out may pass.
+    """
+
+    def __init__(self, reason: str, *, lasting: bool = True) -> None:
+        super().__init__(reason)
+        self.lasting = lasting
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How frames are stored, and which durations are taken; see ``tasks.params.IngestParams``."""
+
+    short_side: int
+    max_fps: float
+    jpeg_quality: int
+    min_duration_s: float
+    max_duration_s: float
+
+    def check_duration(self, duration_s: float) -> None:
+        """Raise :class:`Refused` for a clip that is too short or too long."""
+        if duration_s < self.min_duration_s:
+            raise Refused(f"lasts {duration_s:.2f} s, less than ingest.min_duration_s ({self.min_duration_s:g})")
+        if duration_s > self.max_duration_s:
+            raise Refused(
+                f"lasts {duration_s:.1f} s, more than ingest.max_duration_s ({self.max_duration_s:g}): cut it into "
+                "windows with start_s and end_s in a table"
+            )
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A stretch of a file in seconds of presentation time from the file's start; ``end_s`` None is the file's end."""
+
+    start_s: float = 0.0
+    end_s: float | None = None
+
+    @property
+    def key(self) -> str:
+        """Stable text of the segment, part of a clip's identity."""
+        return f"{self.start_s:.6f}:{'' if self.end_s is None else f'{self.end_s:.6f}'}"
+
+
+WHOLE = Segment()
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What probing found. Sizes are of the original after rotation; light and motion are measured on stored frames.
+
+    Attributes:
+        start_s: From the file's start.
+        end_s: From the file's start.
+        codec: Name of the codec.
+        width: In pixels, as displayed.
+        height: In pixels, as displayed.
+        fps: Frames a second of the original.
+        rotation: Degrees clockwise that the file asks players to turn it; already applied.
+        brightness: Mean luma, 0 to 255.
+        contrast: Standard deviation of luma, mean over frames.
+        sharpness: Variance of luma's Laplacian, mean over frames.
+        motion: Mean absolute difference of luma between successive frames.
+    """
+
+    start_s: float
+    end_s: float
+    codec: str
+    width: int
+    height: int
+    fps: float
+    rotation: int
+    brightness: float
+    contrast: float
+    sharpness: float
+    motion: float
+
+
+@dataclass(frozen=True)
+class DecodedClip:
+    """A clip's frames as JPEG at stored size, and what was found on the way."""
+
+    facts: Facts
+    width: int
+    height: int
+    times_s: list[float]
+    frames: list[bytes]
+
+
+@dataclass(frozen=True)
+class Job:
+    """Segments of one file, ascending, decoded in one pass."""
+
+    path: str
+    segments: tuple[Segment, ...]
+    recipe: Recipe

@@ -1,0 +1,108 @@
+"""One decoded frame: turned upright, shrunk to stored size, as JPEG and as luma for measuring."""
+
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import simplejpeg
+from av.video.reformatter import ColorRange, Colorspace, ColorTrc, Interpolation, VideoReformatter
+from numpy.typing import NDArray
+
+from tasks.video.clips import Recipe, Refused
+
+_SCALER = Interpolation.AREA | Interpolation.ACCURATE_RND | Interpolation.BITEXACT
+# From H.273's matrix coefficients to the scaler's; what is unspecified goes by size, as players do.
+_MATRICES = {1: Colorspace.ITU709, 7: Colorspace.SMPTE240M, 9: Colorspace.BT2020, 10: Colorspace.BT2020}
+_UNSPECIFIED = 2
+_HD_HEIGHT = 720
+_MIN_SIDE = 16
+
+_reformatter = VideoReformatter()
+
+
+class Picture:
+    """A frame and when it is shown. Nothing is computed before it is asked for, and nothing twice.
+
+    Attributes:
+        time_s: Presentation time from the file's start.
+        duration_s: How long it is shown, as far as the file says; else 0.
+        damaged: The decoder had to invent parts of it.
+    """
+
+    def __init__(self, frame: Any, time_s: float, stream: Any, recipe: Recipe, *, damaged: bool) -> None:
+        self._frame = frame
+        self._stream = stream
+        self._recipe = recipe
+        self.time_s = time_s
+        self.duration_s = float((frame.duration or 0) * stream.time_base)
+        self.damaged = damaged
+
+    @property
+    def codec(self) -> str:
+        """Canonical name of the codec."""
+        return str(self._stream.codec_context.codec.canonical_name)
+
+    @cached_property
+    def rotation(self) -> int:
+        """Degrees clockwise that the file asks players to turn it."""
+        if self._frame.rotation % 90:
+            raise Refused(f"is turned by {self._frame.rotation} degrees; only quarter turns are taken")
+        return -int(self._frame.rotation) % 360
+
+    @cached_property
+    def size(self) -> tuple[int, int]:
+        """Width and height as displayed: square pixels, upright."""
+        width, height = self._shown_pixels
+        return (height, width) if self.rotation % 180 else (width, height)
+
+    @cached_property
+    def jpeg(self) -> bytes:
+        """The frame at stored size."""
+        return bytes(simplejpeg.encode_jpeg_yuv_planes(*self._yuv, quality=self._recipe.jpeg_quality))
+
+    @property
+    def luma(self) -> NDArray[np.uint8]:
+        """Luma at stored size, 0 to 255."""
+        return self._yuv[0]
+
+    @cached_property
+    def _yuv(self) -> list[NDArray[np.uint8]]:
+        return [np.ascontiguousarray(np.rot90(_pixels(plane), -self.rotation // 90)) for plane in self._shrunk().planes]
+
+    def _shrunk(self) -> Any:
+        if self._frame.color_trc == ColorTrc.SMPTE2084:
+            raise Refused("is HDR video (PQ), whose brightness would be misread; convert it to SDR")
+        width, height = self._shown_pixels
+        if min(width, height) < _MIN_SIDE:
+            raise Refused(f"has {width} x {height} pixels, too few to show anything")
+        scale = min(1.0, self._recipe.short_side / min(width, height))
+        return _reformatter.reformat(
+            self._frame,
+            width=round(width * scale),
+            height=round(height * scale),
+            format="yuvj420p",
+            interpolation=_SCALER,
+            src_colorspace=_MATRICES.get(self._frame.colorspace, self._guessed_matrix),
+            dst_colorspace=Colorspace.ITU601,
+            src_color_range=ColorRange.JPEG if self._is_full_range else ColorRange.MPEG,
+            dst_color_range=ColorRange.JPEG,
+            threads=1,
+        )
+
+    @property
+    def _shown_pixels(self) -> tuple[int, int]:
+        aspect = self._stream.codec_context.sample_aspect_ratio or 1
+        return max(1, round(self._frame.width * aspect)), int(self._frame.height)
+
+    @property
+    def _guessed_matrix(self) -> Colorspace:
+        unspecified = self._frame.colorspace == _UNSPECIFIED
+        return Colorspace.ITU709 if unspecified and self._frame.height >= _HD_HEIGHT else Colorspace.ITU601
+
+    @property
+    def _is_full_range(self) -> bool:
+        return bool(self._frame.color_range == ColorRange.JPEG) or str(self._frame.format.name).startswith("yuvj")
+
+
+def _pixels(plane: Any) -> NDArray[np.uint8]:
+    return np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[: plane.height, : plane.width]

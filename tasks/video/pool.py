@@ -1,0 +1,134 @@
+"""Decodes many files side by side, each in a process that may crash or hang without harm to the others."""
+
+import os
+import subprocess
+import sys
+import threading
+from collections import deque
+from collections.abc import Generator, Iterable
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from contextlib import suppress
+from itertools import islice
+from pathlib import Path
+
+import tasks
+from tasks.video.clips import DecodedClip, Job, Refused
+from tasks.video.protocol import READY, Garbled, receive_outcome, send_job
+
+_ROOT = Path(tasks.__file__).parents[1]
+_BASE_TIMEOUT_S = 60.0
+_TIMEOUT_PER_SECOND = 4.0
+_JOBS_AHEAD = 3
+Outcomes = list[DecodedClip | Refused]
+_CRASH = "crashed the decoder"
+
+
+def decode_all(jobs: Iterable[Job], *, num_workers: int | None = None) -> Generator[Outcomes, None, None]:
+    """Decode ``jobs`` in worker processes.
+
+    Args:
+        jobs: Files and their segments; read only as far ahead as keeps the workers busy.
+        num_workers: Processes; default: one a CPU.
+
+    Yields:
+        The outcomes of each job's segments, in the order of ``jobs`` however many workers there are.
+    """
+    num_workers = num_workers or len(os.sched_getaffinity(0))
+    workers = _Workers()
+    executor = ThreadPoolExecutor(num_workers, thread_name_prefix="decode")
+    pending: deque[Future[Outcomes]] = deque()
+    remaining = iter(jobs)
+    try:
+        pending.extend(executor.submit(workers.run, job) for job in islice(remaining, _JOBS_AHEAD * num_workers))
+        while pending:
+            outcomes = pending.popleft().result()
+            pending.extend(executor.submit(workers.run, job) for job in islice(remaining, 1))
+            yield outcomes
+    finally:
+        workers.kill_all()
+        executor.shutdown(wait=True, cancel_futures=True)
+
+
+class _Workers:
+    """One worker process for each thread that asks; replaced when it dies."""
+
+    def __init__(self) -> None:
+        self._local = threading.local()
+        self._lock = threading.Lock()
+        self._all: list[subprocess.Popen[bytes]] = []
+        self._closed = False
+
+    def run(self, job: Job) -> Outcomes:
+        process = self._process()
+        assert process.stdin is not None
+        assert process.stdout is not None
+        timed_out = threading.Event()
+
+        def expire() -> None:
+            timed_out.set()
+            process.kill()
+
+        timer = threading.Timer(_time_limit_s(job), expire)
+        timer.start()
+        outcomes: Outcomes = []
+        try:
+            send_job(process.stdin, job)
+            for _ in job.segments:
+                outcomes.append(receive_outcome(process.stdout))
+        except (Garbled, OSError):
+            process.kill()
+            reason = f"took more than {_time_limit_s(job):.0f} s to decode" if timed_out.is_set() else _CRASH
+            outcomes += [Refused(reason, lasting=False)] * (len(job.segments) - len(outcomes))
+        finally:
+            timer.cancel()
+        return outcomes
+
+    def kill_all(self) -> None:
+        with self._lock:
+            self._closed = True
+            for process in self._all:
+                _end(process)
+
+    def _process(self) -> "subprocess.Popen[bytes]":
+        process: subprocess.Popen[bytes] | None = getattr(self._local, "process", None)
+        if process is not None and process.poll() is None:
+            return process
+        with self._lock:
+            if self._closed:
+                raise CancelledError
+            if process is not None:
+                self._all.remove(process)
+                _end(process)
+            process = self._local.process = _started()
+            self._all.append(process)
+            return process
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    process.kill()
+    process.wait()
+    for pipe in (process.stdin, process.stdout):
+        if pipe:
+            with suppress(OSError):  # what was buffered for a dead process cannot be flushed
+                pipe.close()
+
+
+def _started() -> "subprocess.Popen[bytes]":
+    paths = [str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tasks.video.worker"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+    )
+    assert process.stdout is not None
+    if process.stdout.readline() != READY:
+        raise RuntimeError(f"the decoding process does not start (exit code {process.wait()}); see its message above")
+    return process
+
+
+def _time_limit_s(job: Job) -> float:
+    ends_s = [segment.end_s for segment in job.segments]
+    last_s = max(segment.start_s + job.recipe.max_duration_s for segment in job.segments)
+    wanted_s = last_s if None in ends_s else max(end_s for end_s in ends_s if end_s is not None)
+    return _BASE_TIMEOUT_S + _TIMEOUT_PER_SECOND * wanted_s
