@@ -1,0 +1,55 @@
+"""Ask the champion about video files."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from models.errors import UserError
+from tasks.registry.client import find_version, registry, version_with_alias
+from tasks.registry.names import CHAMPION
+from tasks.registry.serving import Answer, VideoClassifier
+from tasks.registry.trust import verified_model
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What the champion says about one file.
+
+    Attributes:
+        path: As it was given.
+        label: The most probable label; None where the file could not be read.
+        probability: Of ``label``.
+        probabilities: Of every label, the most probable first.
+        error: Why there is no label.
+    """
+
+    path: Path
+    label: str | None
+    probability: float | None
+    probabilities: dict[str, float]
+    error: str | None = None
+
+
+def predict(files: Sequence[Path], name: str, *, version: int | None = None) -> list[Prediction]:
+    """Labels of ``files`` by the champion of ``name``, or by ``version``.
+
+    The model's files are checked against what was registered before any is read, and kept in ``settings().home``, so
+    they are downloaded once. A file that cannot be read gets its reason, and the others go on.
+
+    Raises:
+        UserError: There is no such model or version, no champion, or the model is not what was registered.
+    """
+    client = registry()
+    wanted = version if version is not None else version_with_alias(client, name, CHAMPION)
+    if wanted is None:
+        raise UserError(f"{name}: there is no champion; make a version champion with `videoloop promote {name}`")
+    classifier = VideoClassifier.load(verified_model(client, find_version(client, name, wanted)))
+    return [_prediction(path, answer) for path, answer in zip(files, classifier.classify(files), strict=True)]
+
+
+def _prediction(path: Path, answer: Answer) -> Prediction:
+    if answer.error is not None:
+        return Prediction(path, None, None, {}, answer.error)
+    ranked = dict(sorted(answer.probabilities.items(), key=lambda item: -item[1]))
+    label, probability = next(iter(ranked.items()))
+    return Prediction(path, label, probability, ranked)

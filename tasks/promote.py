@@ -1,0 +1,149 @@
+"""Make a version champion, take that back, name a challenger."""
+
+import uuid
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from models.errors import UserError
+from tasks.decisions import record
+from tasks.params import PromoteParams
+from tasks.registry.champion import Reign, move, observe
+from tasks.registry.client import find_version, reachable, registry, version_with_alias, versions_of
+from tasks.registry.lock import alone_with
+from tasks.registry.names import CHALLENGER, CHAMPION, KEY, VERDICT
+from tasks.registry.trust import verify_everything
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+
+@dataclass(frozen=True)
+class Promotion:
+    """What became of a wish to change the champion.
+
+    Attributes:
+        name: The model.
+        version: The champion now.
+        previous: The champion before; the same when nothing changed.
+    """
+
+    name: str
+    version: int
+    previous: int | None
+
+    @property
+    def changed(self) -> bool:
+        """Whether the champion is another one now."""
+        return self.version != self.previous
+
+
+def promote(name: str, version: int | None = None, *, who: str, why: str) -> Promotion:
+    """Make ``version`` champion, by default the challenger.
+
+    All its files are checked against what was registered. The champion that was there when this began must still be
+    there when the alias moves: of two promotions at once one is refused, and the decision log says so.
+
+    Raises:
+        UserError: Name or version do not exist, there is no challenger, a file is not what was registered, or the
+            champion changed meanwhile.
+    """
+    client = registry()
+    seen = version_with_alias(client, name, CHAMPION)
+    wanted = version if version is not None else _challenger(client, name)
+    return _crown(client, "promote", name, wanted, seen=seen, who=who, why=why)
+
+
+def rollback(name: str, *, who: str, why: str) -> Promotion:
+    """Make the previous champion champion again.
+
+    Previous is what the decision log says, moves in the MLflow UI included. Going back twice goes two champions back,
+    never forth again; versions that were deleted are passed over.
+
+    Raises:
+        UserError: There is no such model, no earlier champion, a file of it is not what was registered, or the
+            champion changed meanwhile.
+    """
+    client = registry()
+    with alone_with(name):
+        reign = observe(client, name)
+    there = versions_of(client, name)
+    earlier = [version for version in reign.earlier if version in there]
+    if not earlier:
+        raise UserError(_nothing_to_go_back_to(name, reign))
+    return _crown(client, "rollback", name, earlier[-1], seen=reign.current, who=who, why=why)
+
+
+def crown_first(name: str, version: int, params: PromoteParams) -> bool:
+    """Make ``version`` champion where the name never had one and ``promote.first`` allows it; return whether it did.
+
+    Raises:
+        UserError: As :func:`promote`.
+    """
+    if not params.first:
+        return False
+    client = registry()
+    with alone_with(name):
+        reign = observe(client, name)
+    if reign.current is not None or reign.earlier:
+        return False
+    why = "the first version of a name becomes champion (promote.first in params.yaml)"
+    return _crown(client, "promote", name, version, seen=None, who="policy", why=why).changed
+
+
+def set_challenger(name: str, version: int) -> None:
+    """Give the alias ``challenger`` to ``version``.
+
+    Raises:
+        UserError: Name or version do not exist.
+    """
+    client = registry()
+    found = find_version(client, name, version)
+    before = version_with_alias(client, name, CHALLENGER)
+    if before == version:
+        return
+    with reachable():
+        client.set_registered_model_alias(name, CHALLENGER, str(version))
+    evidence = {"from": before, "challenger": version}
+    key = f"challenge:{name}:{version}:{found.tags.get(KEY, '')}"
+    record("challenge", name, f"challenger is version {version}", "it was registered last", evidence, key=key)
+
+
+def _challenger(client: "MlflowClient", name: str) -> int:
+    challenger = version_with_alias(client, name, CHALLENGER)
+    if challenger is None:
+        raise UserError(f"{name}: there is no challenger; name the version, or run a round")
+    return challenger
+
+
+def _crown(
+    client: "MlflowClient", kind: str, name: str, version: int, *, seen: int | None, who: str, why: str
+) -> Promotion:
+    found = find_version(client, name, version)
+    verify_everything(client, found)
+    with alone_with(name):
+        reign = observe(client, name)
+        if reign.current == version:
+            return Promotion(name, version, version)
+        if reign.current != seen:
+            raise _refused(kind, name, version, seen, reign.current, who, why)
+        find_version(client, name, version)  # somebody may have deleted it meanwhile
+        evidence = {"who": who, "verdict": found.tags.get(VERDICT)}
+        move(client, kind, name, version, before=reign.current, why=f"{why} ({who})", evidence=evidence)
+    return Promotion(name, version, seen)
+
+
+def _refused(
+    kind: str, name: str, version: int, seen: int | None, current: int | None, who: str, why: str
+) -> UserError:
+    what = f"did not make version {version} champion"
+    reason = f"the champion changed meanwhile from {seen or 'none'} to {current or 'none'}"
+    evidence = {"who": who, "wanted": version, "wanted_why": why, "seen": seen, "found": current}
+    record(kind, name, what, reason, evidence, key=f"{kind}:{name}:{uuid.uuid4()}")
+    return UserError(f"{name}: {reason}, so version {version} was not made champion; look at it and try again")
+
+
+def _nothing_to_go_back_to(name: str, reign: Reign) -> str:
+    if reign.earlier:
+        gone = ", ".join(map(str, reign.earlier))
+        return f"{name}: every earlier champion ({gone}) was deleted from the registry; promote a version that is there"
+    return f"{name}: there was no champion before{f' version {reign.current}' if reign.current else ''}; promote one"

@@ -1,0 +1,258 @@
+"""Make the workspace's model a version in MLflow's registry, once, whatever is killed or lost on the way.
+
+A version's identity is the sha256 of ``dvc.lock``, which names every input and output of the round.
+"""
+
+import json
+import logging
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from models.errors import UserError
+from models.saved import read_card
+from tasks import layout
+from tasks.decisions import record
+from tasks.params import Params
+from tasks.registry.client import reachable, registry, versions_with_key
+from tasks.registry.lock import alone_with
+from tasks.registry.names import CHECKSUMS, COMMIT, DATASET, KEY, WEIGHTS
+from tasks.registry.trust import registration_key, sha256
+from tasks.settings import settings
+from tasks.tracking import experiment_named, round_run
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import LoggedModel
+
+logger = logging.getLogger(__name__)
+
+_ATTEMPTS = 3
+_PAUSE_S = 1.0
+
+
+def register(workspace: Path, params: Params, *, commit: str, dataset_version: str) -> int:
+    """Register the model of ``workspace``; the same ``dvc.lock`` is the same version.
+
+    Args:
+        workspace: A round's folder, its stages finished.
+        params: Its parameters.
+        commit: The Git commit that holds its ``dvc.lock``.
+        dataset_version: DVC's hash of ``data/``.
+
+    Returns:
+        The version's number.
+
+    Raises:
+        UserError: Results are missing or damaged, or MLflow does not answer.
+    """
+    identity = _identity(workspace, commit, dataset_version)
+    name, client = params.base.name, registry()
+    with alone_with(name), reachable():
+        if known := versions_with_key(client, name, KEY, identity.key):
+            return _recorded(name, int(known[0].version), client, identity)
+        logged = _logged_model(client, name, identity) or _log(client, workspace, params, identity)
+        version = _create_version(client, name, logged, identity, _description(workspace, logged))
+        return _recorded(name, version, client, identity)
+
+
+@dataclass(frozen=True)
+class _Identity:
+    key: str
+    commit: str
+    dataset: str
+    weights: str
+
+    @property
+    def tags(self) -> dict[str, str]:
+        return {KEY: self.key, COMMIT: self.commit, DATASET: self.dataset, WEIGHTS: self.weights}
+
+
+def content_key(workspace: Path) -> str:
+    """What identifies a round's result: the sha256 of its ``dvc.lock``.
+
+    Raises:
+        UserError: There is none.
+    """
+    lock = workspace / "dvc.lock"
+    if not lock.is_file():
+        raise UserError(f"{lock}: there is no such file, so nothing was reproduced here; run `dvc repro` first")
+    return sha256(lock)
+
+
+def _identity(workspace: Path, commit: str, dataset_version: str) -> _Identity:
+    card = read_card(workspace / layout.MODEL)
+    return _Identity(content_key(workspace), commit, dataset_version, card["weights_sha256"])
+
+
+def _logged_model(client: "MlflowClient", name: str, identity: _Identity) -> "LoggedModel | None":
+    """What a run logged completely before it was killed."""
+    from mlflow.entities import LoggedModelStatus
+
+    experiment = experiment_named(client, name)
+    found = client.search_logged_models([experiment], f"tags.`{KEY}` = '{identity.key}'")
+    return next((model for model in found if model.status == LoggedModelStatus.READY), None)
+
+
+def _log(client: "MlflowClient", workspace: Path, params: Params, identity: _Identity) -> "LoggedModel":
+    """Log run, metrics, report and model; the model counts as logged once all of it is there."""
+    from mlflow.models.model import Model
+
+    from tasks.registry.package import write_package
+
+    experiment = experiment_named(client, params.base.name)
+    run_id = _start_run(client, experiment, params, identity)
+    try:
+        model = client.create_logged_model(
+            experiment, name=params.base.name, source_run_id=run_id, tags=identity.tags, model_type="video-classifier"
+        )
+        with tempfile.TemporaryDirectory() as temporary:
+            folder = Path(temporary) / "model"
+            mlflow_model = Model(run_id=run_id, model_id=model.model_id)
+            checksums = write_package(workspace, params, mlflow_model, folder)
+            client.log_model_artifacts(model.model_id, str(folder))
+        client.set_logged_model_tags(model.model_id, {CHECKSUMS: checksums})
+        _log_results(client, workspace, run_id, model.model_id)
+        client.finalize_logged_model(model.model_id, "READY")
+    except BaseException:
+        client.set_terminated(run_id, "FAILED")
+        raise
+    client.set_terminated(run_id)
+    return client.get_logged_model(model.model_id)
+
+
+def _start_run(client: "MlflowClient", experiment: str, params: Params, identity: _Identity) -> str:
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
+    tags = {**identity.tags, "videoloop.stage": "register"}
+    if settings().round:
+        tags["mlflow.parentRunId"] = round_run(client, experiment, settings().round)
+    run_id = str(client.create_run(experiment, run_name="register", tags=tags).info.run_id)
+    where = json.dumps({"commit": identity.commit, "path": "data.dvc", "md5": identity.dataset}, sort_keys=True)
+    dataset = Dataset(params.base.name, identity.dataset, source_type="dvc", source=where)
+    client.log_inputs(run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])])
+    return run_id
+
+
+def _log_results(client: "MlflowClient", workspace: Path, run_id: str, model_id: str) -> None:
+    from mlflow.entities import Metric
+
+    now = int(time.time() * 1000)
+    values = _headline(_metrics(workspace))
+    client.log_batch(run_id, [Metric(key, value, now, 0, model_id=model_id) for key, value in values.items()])
+    report = workspace / layout.REPORT
+    if not report.is_file():
+        raise UserError(f"{report}: there is no report; run `dvc repro` first")
+    client.log_artifact(run_id, str(report))
+
+
+def _metrics(workspace: Path) -> dict[str, Any]:
+    path = workspace / layout.METRICS
+    try:
+        metrics: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        raise UserError(f"{path}: there are no readable metrics; run `dvc repro evaluate`") from None
+    return metrics
+
+
+def _headline(metrics: dict[str, Any]) -> dict[str, float]:
+    """Numbers that MLflow can compare; names of classes and sources may hold what it refuses."""
+    own = {key: float(value) for key, value in metrics.items() if isinstance(value, int | float)}
+    before = {f"before.{name}.accuracy": float(one["accuracy"]) for name, one in metrics.get("before", {}).items()}
+    gain = {f"gain.{name}": float(one["difference"]) for name, one in metrics.get("gain", {}).items()}
+    return {**own, **before, **gain}
+
+
+def _description(workspace: Path, logged: "LoggedModel") -> str:
+    metrics = _metrics(workspace)
+    run = f"#/experiments/{logged.experiment_id}/runs/{logged.source_run_id}"
+    return (
+        f"Accuracy {metrics['accuracy']:.3f} (95% interval {metrics['accuracy_low']:.3f} to "
+        f"{metrics['accuracy_high']:.3f}) on {metrics['clips']} test clips of {metrics['sources']} sources.\n\n"
+        f"[Report of the round]({run}/artifacts/{layout.REPORT.name}) · [Run]({run})"
+    )
+
+
+def _create_version(
+    client: "MlflowClient", name: str, logged: "LoggedModel", identity: _Identity, description: str
+) -> int:
+    """Create the version; when the answer is lost, ask whether it was created before trying again."""
+    from mlflow.exceptions import MlflowException
+
+    _create_model(client, name)
+    tags = {**identity.tags, CHECKSUMS: logged.tags[CHECKSUMS]}
+    for attempt in range(1, _ATTEMPTS + 1):
+        try:
+            with _no_hidden_retries():
+                created = client.create_model_version(
+                    name,
+                    source=f"models:/{logged.model_id}",
+                    run_id=logged.source_run_id,
+                    tags=tags,
+                    description=description,
+                    model_id=logged.model_id,
+                )
+            return int(created.version)
+        except MlflowException as error:
+            if known := versions_with_key(client, name, KEY, identity.key):
+                return int(known[0].version)
+            if attempt == _ATTEMPTS:
+                raise
+            logger.warning("MLflow did not answer to the registration, trying again: %s", str(error).splitlines()[0])
+            time.sleep(_PAUSE_S * attempt)
+    raise AssertionError("unreachable")
+
+
+def _create_model(client: "MlflowClient", name: str) -> None:
+    from mlflow.exceptions import MlflowException
+
+    if client.search_registered_models(f"name = '{name}'", max_results=1):
+        return
+    try:
+        client.create_registered_model(name)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+
+
+@contextmanager
+def _no_hidden_retries() -> Iterator[None]:
+    """MLflow's client repeats a request whose answer was lost, and a repeated creation is a second version."""
+    variable = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
+    before = os.environ.get(variable)
+    os.environ[variable] = "0"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[variable]
+        else:
+            os.environ[variable] = before
+
+
+def _recorded(name: str, version: int, client: "MlflowClient", identity: _Identity) -> int:
+    found = client.get_model_version(name, str(version))
+    evidence = {
+        "version": version,
+        "model_id": found.model_id,
+        "checksums_sha256": found.tags[CHECKSUMS],
+        "weights_sha256": identity.weights,
+        "commit": found.tags[COMMIT],
+        "dataset": found.tags[DATASET],
+        "key": identity.key,
+    }
+    why = f"its round ended in commit {found.tags[COMMIT][:12]}"
+    record(
+        "register",
+        name,
+        f"registered version {version}",
+        why,
+        evidence,
+        key=registration_key(found),
+    )
+    return version

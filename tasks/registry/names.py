@@ -1,0 +1,15 @@
+"""Names of tags and aliases, and what else several modules must spell alike."""
+
+CHAMPION = "champion"
+CHALLENGER = "challenger"
+
+KEY = "videoloop.key"
+COMMIT = "videoloop.commit"
+DATASET = "videoloop.dataset"
+WEIGHTS = "videoloop.weights_sha256"
+CHECKSUMS = "videoloop.checksums_sha256"
+VERDICT = "videoloop.verdict"
+
+MODEL_FOLDER = "artifacts/model"
+PREPROCESSING = "preprocessing.json"
+PROGRAM = "model.pt2"

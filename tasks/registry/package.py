@@ -1,0 +1,160 @@
+"""The MLflow model as a folder: weights, exported program, preprocessing, the code that serves, checksums."""
+
+import io
+import shutil
+import tempfile
+import warnings
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from models.clips.manifest import read_manifest
+from models.export import export_program
+from models.saved import CARD, WEIGHTS, load_model
+from tasks import layout
+from tasks.params import Params
+from tasks.registry.names import MODEL_FOLDER, PREPROCESSING, PROGRAM
+from tasks.registry.serving import Preprocessing
+from tasks.registry.trust import write_checksums
+from tasks.video.clips import Recipe
+
+if TYPE_CHECKING:
+    from mlflow.models.model import Model
+    from mlflow.models.signature import ModelSignature
+
+_CODE = (
+    "tasks/__init__.py",
+    "tasks/process.py",
+    "tasks/settings.py",
+    "tasks/video/*.py",
+    "tasks/registry/__init__.py",
+    "tasks/registry/serving.py",
+    "models/**/*.py",
+)
+_SERVED_MODEL = "tasks/registry/served_model.py"
+_REQUIREMENTS = (
+    "mlflow", "torch", "safetensors", "av", "simplejpeg", "numpy", "pandas", "pyarrow", "pydantic",
+    "pydantic-settings", "tqdm",
+)  # fmt: skip
+_REQUIREMENTS_OF_FAMILY = {
+    "efficientnet_lite0": ("efficientnet-lite-pytorch",),
+    "i3d": ("pytorchvideo",),
+    "x3d": ("pytorchvideo",),
+}
+_USUAL_DURATION_S = 2.0
+
+
+def write_package(workspace: Path, params: Params, mlflow_model: "Model", folder: Path) -> str:
+    """Write the model of ``workspace`` as an MLflow model into ``folder``.
+
+    Args:
+        workspace: Where ``results/`` and ``data/`` are, and the code that travels.
+        params: How the data was decoded.
+        mlflow_model: Identity that MLflow gave.
+        folder: Must not exist.
+
+    Returns:
+        The sha256 of ``checksums.json``, which vouches for all files.
+
+    Raises:
+        UserError: The model or the manifest are missing or damaged.
+    """
+    import mlflow.pyfunc
+
+    with tempfile.TemporaryDirectory() as temporary:
+        model_folder, code = Path(temporary) / Path(MODEL_FOLDER).name, Path(temporary) / "code"
+        family = _write_model(workspace, params, model_folder)
+        _copy_code(workspace, code)
+        with warnings.catch_warnings():
+            # MLflow warns of type hints that it has no use for where a signature is given.
+            warnings.filterwarnings("ignore", category=UserWarning, module=r"mlflow\..*")
+            warnings.filterwarnings("ignore", "Operation with range is deprecated", module=r"mlflow\..*")
+            mlflow.pyfunc.save_model(
+                folder,
+                python_model=str(workspace / _SERVED_MODEL),
+                artifacts={"model": str(model_folder)},
+                code_paths=[str(code / "models"), str(code / "tasks")],
+                signature=_signature(),
+                input_example=pd.DataFrame({"video": [_example_video()]}),
+                pip_requirements=_requirements(family),
+                mlflow_model=mlflow_model,
+            )
+    for cached in folder.rglob("__pycache__"):
+        shutil.rmtree(cached)
+    return write_checksums(folder)
+
+
+def _write_model(workspace: Path, params: Params, target: Path) -> str:
+    source = workspace / layout.MODEL
+    model, card = load_model(source)  # checks the weights against the card
+    target.mkdir()
+    for name in (WEIGHTS, CARD):
+        shutil.copyfile(source / name, target / name)
+    export_program(model, target / PROGRAM)
+    preprocessing(workspace, params).write(target / PREPROCESSING)
+    family: str = card["model"]["family"]
+    return family
+
+
+def preprocessing(workspace: Path, params: Params) -> Preprocessing:
+    """How the dataset of ``workspace`` was decoded, and how long its training clips usually are."""
+    ingest = params.ingest
+    recipe = Recipe(
+        ingest.short_side, ingest.max_fps, ingest.jpeg_quality, ingest.min_duration_s, ingest.max_duration_s
+    )
+    manifest = read_manifest(workspace / layout.MANIFEST)
+    clips = manifest[manifest["split"] == "train"]
+    durations_s = (clips["end_s"] - clips["start_s"]).to_numpy()
+    return Preprocessing(recipe, float(np.median(durations_s)) if len(durations_s) else _USUAL_DURATION_S)
+
+
+def _copy_code(workspace: Path, target: Path) -> None:
+    for pattern in _CODE:
+        for source in sorted(workspace.glob(pattern)):
+            copy = target / source.relative_to(workspace)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, copy)
+
+
+def _signature() -> "ModelSignature":
+    from mlflow.models.signature import ModelSignature
+    from mlflow.types import ColSpec, DataType, Schema, TensorSpec
+    from mlflow.types.schema import Map
+
+    inputs: list[ColSpec | TensorSpec] = [
+        ColSpec(DataType.binary, "video", required=False),
+        ColSpec(DataType.string, "path", required=False),
+    ]
+    outputs: list[ColSpec | TensorSpec] = [
+        ColSpec(DataType.string, "label", required=False),
+        ColSpec(DataType.double, "probability", required=False),
+        ColSpec(Map(DataType.double), "probabilities"),
+        ColSpec(DataType.string, "error", required=False),
+    ]
+    return ModelSignature(inputs=Schema(inputs), outputs=Schema(outputs))
+
+
+def _example_video() -> bytes:
+    """Two seconds of a square that wanders over a ramp: small, and a real file."""
+    import av
+
+    side, num_frames, rate = 64, 24, 12
+    file = io.BytesIO()
+    with av.open(file, "w", format="mp4") as container:
+        stream = container.add_stream("libx264", rate=rate, options={"crf": "30"})
+        stream.width, stream.height, stream.pix_fmt = side, side, "yuv420p"
+        for number in range(num_frames):
+            picture = np.repeat(np.linspace(40, 120, side, dtype=np.uint8)[None, :, None], side, 0).repeat(3, 2)
+            picture[24:40, number : number + 16] = 230
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode())
+    return file.getvalue()
+
+
+def _requirements(family: str) -> list[str]:
+    """What serving needs, pinned to what runs here; a build's local tag (``+cpu``) names no package elsewhere."""
+    names: tuple[Any, ...] = (*_REQUIREMENTS, *_REQUIREMENTS_OF_FAMILY.get(family, ()))
+    return [f"{name}=={metadata.version(name).partition('+')[0]}" for name in names]
