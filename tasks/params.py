@@ -72,7 +72,7 @@ class ValidateParams(Section):
     Attributes:
         labels: Allowed labels; empty allows those that are there.
         min_clips_per_class: In the whole manifest.
-        min_sources_per_class: In the whole manifest.
+        min_sources_per_class: In the whole manifest; asked for only where ``split.by`` is ``source``.
         max_imbalance: Clips of the largest class over clips of the smallest.
         duration_s: Smallest and largest duration in seconds.
         short_side_px: Smallest and largest shorter side of the original video.
