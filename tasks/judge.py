@@ -21,7 +21,7 @@ from models.errors import UserError
 from models.predict import predict
 from models.saved import load_model
 from tasks import layout
-from tasks.decisions import decision, record
+from tasks.decisions import Decision, decision, decisions, record
 from tasks.params import JudgeParams, Params
 from tasks.register import content_key
 from tasks.registry.champion import observe
@@ -89,14 +89,13 @@ def judge(workspace: Path, params: Params, version: int) -> Verdict:
     with alone_with(name):
         champion = observe(client, name).current
     key = _key(name, version, champion, judged, params.judge)
-    known = decision(key)
+    known = _last_judged(name, version) if champion == version else decision(key)
     if known:
         verdict = Verdict(**known.evidence)
     elif champion is None or champion == version:
         verdict = _first(version, champion)
     else:
-        opponent = find_version(client, name, champion)
-        verdict = _compared(client, workspace, params, version, opponent)
+        verdict = _compared(client, workspace, params, version, find_version(client, name, champion))
     if not known:
         record("judge", name, f"version {version}: {verdict.outcome}", verdict.text, asdict(verdict), key=key)
     _tag(client, name, verdict)
@@ -107,6 +106,12 @@ def judge(workspace: Path, params: Params, version: int) -> Verdict:
 def _key(name: str, version: int, champion: int | None, judged: "ModelVersion", params: JudgeParams) -> str:
     terms = hashlib.sha256(json.dumps([judged.tags[KEY], params.model_dump()], sort_keys=True).encode()).hexdigest()
     return f"judge:{name}:{judged.model_id}:{version}:{champion}:{terms[:16]}"
+
+
+def _last_judged(name: str, version: int) -> Decision | None:
+    """What was said of a champion before it became that: against itself there is nothing to say."""
+    rows = decisions(limit=None, subject=name, kind="judge")
+    return next((row for row in rows if row.evidence["version"] == version), None)
 
 
 def _first(version: int, champion: int | None) -> Verdict:

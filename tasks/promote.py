@@ -10,7 +10,7 @@ from tasks.params import PromoteParams
 from tasks.registry.champion import Reign, move, observe
 from tasks.registry.client import find_version, reachable, registry, version_with_alias, versions_of
 from tasks.registry.lock import alone_with
-from tasks.registry.names import CHALLENGER, CHAMPION, KEY, VERDICT
+from tasks.registry.names import CHALLENGER, CHAMPION, VERDICT
 from tasks.registry.trust import verify_everything
 
 if TYPE_CHECKING:
@@ -73,21 +73,22 @@ def rollback(name: str, *, who: str, why: str) -> Promotion:
     return _crown(client, "rollback", name, earlier[-1], seen=reign.current, who=who, why=why)
 
 
-def crown_first(name: str, version: int, params: PromoteParams) -> bool:
-    """Make ``version`` champion where the name never had one and ``promote.first`` allows it; return whether it did.
+def introduce(name: str, version: int, params: PromoteParams) -> None:
+    """Make a newly registered ``version`` challenger, or champion where it is the first and ``params`` say so.
 
     Raises:
         UserError: As :func:`promote`.
     """
-    if not params.first:
-        return False
     client = registry()
     with alone_with(name):
         reign = observe(client, name)
-    if reign.current is not None or reign.earlier:
-        return False
-    why = "the first version of a name becomes champion (promote.first in params.yaml)"
-    return _crown(client, "promote", name, version, seen=None, who="policy", why=why).changed
+    if reign.current == version:
+        return
+    if params.first and reign.current is None and not reign.earlier:
+        why = "the first version of a name becomes champion (promote.first in params.yaml)"
+        _crown(client, "promote", name, version, seen=None, who="policy", why=why)
+    else:
+        set_challenger(name, version)
 
 
 def set_challenger(name: str, version: int) -> None:
@@ -104,8 +105,8 @@ def set_challenger(name: str, version: int) -> None:
     with reachable():
         client.set_registered_model_alias(name, CHALLENGER, str(version))
     evidence = {"from": before, "challenger": version}
-    key = f"challenge:{name}:{version}:{found.tags.get(KEY, '')}"
-    record("challenge", name, f"challenger is version {version}", "it was registered last", evidence, key=key)
+    key = f"challenge:{name}:{found.model_id}:{version}"
+    record("challenge", name, f"challenger is version {version}", "a round registered it", evidence, key=key)
 
 
 def _challenger(client: "MlflowClient", name: str) -> int:
