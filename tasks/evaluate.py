@@ -25,6 +25,7 @@ from models.clips.manifest import read_manifest
 from models.errors import UserError
 from models.features import plain_features
 from models.files import replacing
+from models.predict import predict
 from models.saved import load_model
 from models.spec import ModelParams
 from tasks import layout
@@ -91,7 +92,7 @@ def evaluate(
         for path in (layout.PREDICTIONS, layout.CONFUSION, layout.RELIABILITY, layout.METRICS):
             tracker.artifact(out / path.name)
     logger.info(
-        "accuracy on %d clips of %d unseen sources: %.3f (%.3f to %.3f)",
+        "accuracy on %d test clips of %d sources: %.3f (%.3f to %.3f)",
         *(metrics[key] for key in ("clips", "sources", "accuracy", "accuracy_low", "accuracy_high")),
     )
 
@@ -129,8 +130,8 @@ def _splits(manifest: pd.DataFrame, labels: list[str], path: Path) -> dict[str, 
 
 
 def _after(model: VideoModel, splits: dict[str, _Split], data: Path, batch_size: int) -> dict[str, NDArray[np.float32]]:
-    features = _features(model, splits, ("val", "test"), data, batch_size)
-    return {name: _classify(model, features_NTD) for name, features_NTD in features.items()}
+    device = _to_device(model)
+    return {name: predict(model, _loader(splits[name], data, model, batch_size, device)) for name in ("val", "test")}
 
 
 def _before(
@@ -139,23 +140,25 @@ def _before(
     """Which test clips each way of doing without fine-tuning gets right."""
     test = splits["test"]
     initial = build_model(params, len(test.labels), seed=seed)
-    features = _features(initial, splits, ("train", "val", "test"), data, batch_size)
+    device = _to_device(initial)
+    features = {
+        name: plain_features(initial, _loader(split, data, initial, batch_size, device))
+        for name, split in splits.items()
+    }
     predicted = {
         "majority": np.full(len(test.label_N), np.bincount(splits["train"].label_N).argmax()),
-        "initial": _classify(initial, features["test"]).argmax(1),
-        "pretrained_features": _linear(
+        "initial": _classes(initial, features["test"]),
+        "pretrained_features": _linear_classes(
             {name: features_NTD.mean(1).cpu().numpy() for name, features_NTD in features.items()}, splits
         ),
     }
     return {name: predicted_N == test.label_N for name, predicted_N in predicted.items()}
 
 
-def _features(
-    model: VideoModel, splits: dict[str, _Split], names: tuple[str, ...], data: Path, batch_size: int
-) -> dict[str, Tensor]:
+def _to_device(model: VideoModel) -> torch.device:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     model.to(device)
-    return {name: plain_features(model, _loader(splits[name], data, model, batch_size, device)) for name in names}
+    return device
 
 
 def _loader(split: _Split, data: Path, model: VideoModel, batch_size: int, device: torch.device) -> ClipLoader:
@@ -163,14 +166,14 @@ def _loader(split: _Split, data: Path, model: VideoModel, batch_size: int, devic
     return ClipLoader(data, split.clips, split.labels, model.clip_input, batch_size, num_workers=workers, device=device)
 
 
-def _classify(model: VideoModel, features_NTD: Tensor) -> NDArray[np.float32]:
+def _classes(model: VideoModel, features_NTD: Tensor) -> NDArray[np.int64]:
     model.eval()
     with torch.inference_mode():
-        probabilities_NK: NDArray[np.float32] = model.head(features_NTD).float().softmax(1).cpu().numpy()
-    return probabilities_NK
+        predicted_N: NDArray[np.int64] = model.head(features_NTD).argmax(1).cpu().numpy()
+    return predicted_N
 
 
-def _linear(features_ND: dict[str, NDArray[np.float32]], splits: dict[str, _Split]) -> NDArray[np.int64]:
+def _linear_classes(features_ND: dict[str, NDArray[np.float32]], splits: dict[str, _Split]) -> NDArray[np.int64]:
     """Classes of the test clips by multinomial logistic regression, its regularisation chosen on val."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline

@@ -1,0 +1,1 @@
+"""One page a round: what data, what was searched, how good the model is, and where it fails."""

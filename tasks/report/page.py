@@ -1,0 +1,113 @@
+"""Put a round's results on one page."""
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from models.clips.shards import ClipStore
+from models.files import replacing
+from tasks import layout
+from tasks.params import BaseParams, EvaluateParams, ReportParams
+from tasks.report import sections
+from tasks.report.pictures import pictures
+from tasks.report.results import read_round
+from tasks.statistics.bootstrap import Interval
+
+logger = logging.getLogger(__name__)
+
+
+def report(
+    base: BaseParams,
+    report: ReportParams,
+    evaluate: EvaluateParams,
+    shown: Mapping[str, Mapping[str, Any]],
+    *,
+    workspace: Path = Path(),
+    out: Path = layout.REPORT,
+) -> None:
+    """Write the page: one file that needs nothing else, the same bytes for the same results.
+
+    Args:
+        base: Name and seed.
+        report: What to show.
+        evaluate: How accuracy was measured; intervals by class are made in the same way.
+        shown: Sections of params.yaml for the table of parameters.
+        workspace: Root of the results that the page is about.
+        out: The page.
+
+    Raises:
+        UserError: A result is missing or damaged.
+    """
+    found = read_round(workspace)
+    page = (
+        _environment()
+        .get_template("template.html.j2")
+        .render(
+            name=base.name,
+            metrics=found.metrics,
+            confidence=evaluate.confidence,
+            headline=sections.headline(found),
+            data=sections.data(found),
+            validation=sections.validation(found),
+            search=sections.search(found),
+            training=sections.training(found),
+            classes=sections.classes(found, evaluate, base.seed),
+            sources=sections.sources(found, evaluate),
+            confusion=sections.confusions(found),
+            reliability=sections.calibration(found),
+            pictures=pictures(found, ClipStore(workspace / layout.SHARDS), report.worst),
+            parameters={section: list(_flat(values)) for section, values in shown.items()},
+            card=found.card,
+            manifest_sha256=found.manifest_sha256,
+        )
+    )
+    with replacing(out) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+    logger.info("%s: %.1f MB", out, len(page.encode()) / 1e6)
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"percent": _percent, "ends": _ends, "points": _points, "number": _number}
+    return environment
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f}%"
+
+
+def _ends(interval: Interval) -> str:
+    return f"{100 * interval.low:.1f}\N{EN DASH}{100 * interval.high:.1f}"
+
+
+def _points(difference: float) -> str:
+    """A difference of shares, with a real minus sign."""
+    return f"{100 * difference:+.1f}".replace("-", "\N{MINUS SIGN}")
+
+
+def _number(value: Any) -> str:
+    """Four significant digits where the value is a float; a dash where it is missing."""
+    if value is None or value != value:  # not a number
+        return "\N{EN DASH}"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    rows: list[tuple[str, str]] = []
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            rows += _flat(value, f"{prefix}{key}.")
+        else:
+            rows.append(
+                (f"{prefix}{key}", ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value))
+            )
+    return rows
