@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from models.clips.loader import Batch
+from models.memory import keep_freed_memory
 
 
 class Loader(Protocol):
@@ -50,6 +51,7 @@ def infer(
     Returns:
         Results, float32, and labels, by clip, where the model is.
     """
+    keep_freed_memory()
     device = next(model.parameters()).device
     num_workers = (os.cpu_count() or 1) if device.type == "cpu" else 1
 

@@ -17,11 +17,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils import deterministic
 
 from models.build import VideoModel
 from models.checkpoint import load_checkpoint, save_checkpoint
 from models.errors import DivergedError
 from models.inference import Loader
+from models.memory import keep_freed_memory
 from models.optimise import make_optimizer, schedule_factor, set_learning_rate
 from models.phases import Phase, PhaseName, phases_of
 from models.spec import FineTuneParams
@@ -88,6 +90,7 @@ def fit(
     Raises:
         DivergedError: The loss is not a number.
     """
+    keep_freed_memory()
     with _reproducible(model, params.num_threads, seed):
         run = _Run(model, params, checkpoint)
         tell = on_epoch or _ignore
@@ -102,10 +105,14 @@ def fit(
 @contextmanager
 def _reproducible(model: nn.Module, num_threads: int, seed: int) -> Iterator[None]:
     device = next(model.parameters()).device
-    before = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    switch: Any = deterministic  # a module with a property, which type checkers do not see
+    before = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled(), switch.fill_uninitialized_memory
     torch.set_num_threads(num_threads)
     # CUDA lacks a deterministic backward of 3D pooling: there it warns instead.
     torch.use_deterministic_algorithms(True, warn_only=device.type != "cpu")
+    switch.fill_uninitialized_memory = (
+        False  # would write every new tensor twice, to show reads that do not happen here
+    )
     try:
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
             torch.manual_seed(seed)
@@ -113,6 +120,7 @@ def _reproducible(model: nn.Module, num_threads: int, seed: int) -> Iterator[Non
     finally:
         torch.set_num_threads(before[0])
         torch.use_deterministic_algorithms(before[1])
+        switch.fill_uninitialized_memory = before[2]
 
 
 class _Run:
