@@ -110,9 +110,7 @@ def _reproducible(model: nn.Module, num_threads: int, seed: int) -> Iterator[Non
     torch.set_num_threads(num_threads)
     # CUDA lacks a deterministic backward of 3D pooling: there it warns instead.
     torch.use_deterministic_algorithms(True, warn_only=device.type != "cpu")
-    switch.fill_uninitialized_memory = (
-        False  # would write every new tensor twice, to show reads that do not happen here
-    )
+    switch.fill_uninitialized_memory = False  # it finds reads of what was never written, at 0.6 of the speed
     try:
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
             torch.manual_seed(seed)
