@@ -105,7 +105,7 @@ def judge(workspace: Path, params: Params, version: int) -> Verdict:
 
 def _key(name: str, version: int, champion: int | None, judged: "ModelVersion", params: JudgeParams) -> str:
     terms = hashlib.sha256(json.dumps([judged.tags[KEY], params.model_dump()], sort_keys=True).encode()).hexdigest()
-    return f"judge:{name}:{judged.model_id}:{version}:{champion}:{terms[:16]}"
+    return f"judge:{name}:{version}:{judged.source}:{champion}:{terms[:16]}"
 
 
 def _last_judged(name: str, version: int) -> Decision | None:

@@ -105,7 +105,7 @@ def set_challenger(name: str, version: int) -> None:
     with reachable():
         client.set_registered_model_alias(name, CHALLENGER, str(version))
     evidence = {"from": before, "challenger": version}
-    key = f"challenge:{name}:{found.model_id}:{version}"
+    key = f"challenge:{name}:{version}:{found.source}"
     record("challenge", name, f"challenger is version {version}", "a round registered it", evidence, key=key)
 
 

@@ -86,7 +86,12 @@ def content_key(workspace: Path) -> str:
 
 
 def _identity(workspace: Path, commit: str, dataset_version: str) -> _Identity:
+    """Who the version is; checks that what it will carry is there, before anything is logged."""
     card = read_card(workspace / layout.MODEL)
+    _metrics(workspace)
+    report = workspace / layout.REPORT
+    if not report.is_file():
+        raise UserError(f"{report}: there is no report; run `dvc repro` first")
     return _Identity(content_key(workspace), commit, dataset_version, card["weights_sha256"])
 
 
@@ -145,10 +150,7 @@ def _log_results(client: "MlflowClient", workspace: Path, run_id: str, model_id:
     now = int(time.time() * 1000)
     values = _headline(_metrics(workspace))
     client.log_batch(run_id, [Metric(key, value, now, 0, model_id=model_id) for key, value in values.items()])
-    report = workspace / layout.REPORT
-    if not report.is_file():
-        raise UserError(f"{report}: there is no report; run `dvc repro` first")
-    client.log_artifact(run_id, str(report))
+    client.log_artifact(run_id, str(workspace / layout.REPORT))
 
 
 def _metrics(workspace: Path) -> dict[str, Any]:
@@ -239,7 +241,7 @@ def _recorded(name: str, version: int, client: "MlflowClient", identity: _Identi
     found = client.get_model_version(name, str(version))
     evidence = {
         "version": version,
-        "model_id": found.model_id,
+        "source": found.source,
         "checksums_sha256": found.tags[CHECKSUMS],
         "weights_sha256": identity.weights,
         "commit": found.tags[COMMIT],

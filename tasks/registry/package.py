@@ -4,6 +4,8 @@ import io
 import shutil
 import tempfile
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -62,16 +64,13 @@ def write_package(workspace: Path, params: Params, mlflow_model: "Model", folder
     Raises:
         UserError: The model or the manifest are missing or damaged.
     """
-    import mlflow.pyfunc
-
     with tempfile.TemporaryDirectory() as temporary:
         model_folder, code = Path(temporary) / Path(MODEL_FOLDER).name, Path(temporary) / "code"
         family = _write_model(workspace, params, model_folder)
         _copy_code(workspace, code)
-        with warnings.catch_warnings():
-            # MLflow warns of type hints that it has no use for where a signature is given.
-            warnings.filterwarnings("ignore", category=UserWarning, module=r"mlflow\..*")
-            warnings.filterwarnings("ignore", "Operation with range is deprecated", module=r"mlflow\..*")
+        with _mlflow_hushed():
+            import mlflow.pyfunc
+
             mlflow.pyfunc.save_model(
                 folder,
                 python_model=str(workspace / _SERVED_MODEL),
@@ -85,6 +84,15 @@ def write_package(workspace: Path, params: Params, mlflow_model: "Model", folder
     for cached in folder.rglob("__pycache__"):
         shutil.rmtree(cached)
     return write_checksums(folder)
+
+
+@contextmanager
+def _mlflow_hushed() -> Iterator[None]:
+    """Without MLflow's warnings about itself: of its own type hints, and of what it asks pandas for."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", category=UserWarning, module=r"mlflow\..*")
+        warnings.filterwarnings("ignore", "Operation with range is deprecated", module=r"mlflow\..*")
+        yield
 
 
 def _write_model(workspace: Path, params: Params, target: Path) -> str:

@@ -65,7 +65,7 @@ def verify_everything(client: "MlflowClient", version: "ModelVersion") -> None:
 
 def registration_key(version: "ModelVersion") -> str:
     """The decision log's key of the version's registration."""
-    return f"register:{version.name}:{version.model_id}:{version.version}"
+    return f"register:{version.name}:{version.version}:{version.source}"
 
 
 def sha256(path: Path) -> str:

@@ -8,7 +8,9 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import requests
 
@@ -65,3 +67,51 @@ def _wait_for(url: str, log: Path) -> None:
         if time.monotonic() > deadline:
             raise TimeoutError(f"{url} does not answer: {log.read_text(errors='replace')[-2000:]}")
         time.sleep(0.2)
+
+
+class ForgetfulProxy:
+    """Passes requests on to a server; of the first POST to a path it takes the answer and hangs up."""
+
+    def __init__(self, server: str, path: str) -> None:
+        self.forgotten = 0
+        proxy = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                self._pass_on()
+
+            do_GET = do_PUT = do_PATCH = do_DELETE = do_POST
+
+            def _pass_on(self) -> None:
+                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                headers = {key: value for key, value in self.headers.items() if key.lower() != "host"}
+                answer = requests.request(self.command, server + self.path, data=body, headers=headers, timeout=60)
+                if self.path.endswith(path) and not proxy.forgotten:
+                    proxy.forgotten += 1
+                    self.close_connection = True
+                    return
+                self.send_response(answer.status_code)
+                for key in ("Content-Type", "X-Next-Page-Token"):
+                    if key in answer.headers:
+                        self.send_header(key, answer.headers[key])
+                self.send_header("Content-Length", str(len(answer.content)))
+                self.end_headers()
+                self.wfile.write(answer.content)
+
+            def log_message(self, *arguments: object) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+
+    def __enter__(self) -> "ForgetfulProxy":
+        self._thread = Thread(target=self._server.serve_forever)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
