@@ -14,6 +14,8 @@ from threading import Thread
 
 import requests
 
+from tasks.process import die_with_parent
+
 _PATIENCE_S = 120
 
 
@@ -28,6 +30,19 @@ def mlflow_server(folder: Path) -> Iterator[str]:
     with _process(command, folder / "mlflow.log", {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}):
         url = f"http://127.0.0.1:{port}"
         _wait_for(f"{url}/health", folder / "mlflow.log")
+        yield url
+
+
+@contextmanager
+def prefect_server(folder: Path) -> Iterator[str]:
+    """Run ``prefect server start`` with its state in ``folder`` and give its API's address."""
+    folder.mkdir(parents=True, exist_ok=True)
+    port = free_port()
+    command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port), "--no-ui"]
+    state = {"PREFECT_HOME": str(folder), "PREFECT_SERVER_ANALYTICS_ENABLED": "false", "PREFECT_API_URL": ""}
+    with _process(command, folder / "prefect.log", state):
+        url = f"http://127.0.0.1:{port}/api"
+        _wait_for(f"{url}/health", folder / "prefect.log")
         yield url
 
 
@@ -47,6 +62,7 @@ def _process(command: list[str], log: Path, extra: dict[str, str]) -> Iterator[N
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            preexec_fn=die_with_parent,
             env={**os.environ, "DO_NOT_TRACK": "1", "MLFLOW_DISABLE_TELEMETRY": "true", **extra},
         )
     try:
