@@ -190,7 +190,7 @@ def _create_version(
     tags = {**identity.tags, CHECKSUMS: logged.tags[CHECKSUMS]}
     for attempt in range(1, _ATTEMPTS + 1):
         try:
-            with _no_hidden_retries():
+            with _for_one_request():
                 created = client.create_model_version(
                     name,
                     source=f"models:/{logged.model_id}",
@@ -223,18 +223,23 @@ def _create_model(client: "MlflowClient", name: str) -> None:
 
 
 @contextmanager
-def _no_hidden_retries() -> Iterator[None]:
-    """MLflow's client repeats a request whose answer was lost, and a repeated creation is a second version."""
-    variable = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
-    before = os.environ.get(variable)
-    os.environ[variable] = "0"
+def _for_one_request() -> Iterator[None]:
+    """What MLflow takes from the environment alone.
+
+    Its client repeats a request whose answer was lost, and a repeated creation is a second version. The SQLite file's
+    registry looks the logged model up at the address in the environment, whatever the client was given.
+    """
+    wanted = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_TRACKING_URI": settings().mlflow_uri}
+    before = {name: os.environ.get(name) for name in wanted}
+    os.environ.update(wanted)
     try:
         yield
     finally:
-        if before is None:
-            del os.environ[variable]
-        else:
-            os.environ[variable] = before
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 def _recorded(name: str, version: int, client: "MlflowClient", identity: _Identity) -> int:

@@ -14,13 +14,12 @@ if TYPE_CHECKING:
 
 
 def registry() -> "MlflowClient":
-    """A client of the registry at ``settings().mlflow_uri``; artifacts are read from there too."""
+    """A client of the registry at ``settings().mlflow_uri``; MLflow's global state stays as it is."""
     hush()
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    import mlflow
+    from mlflow import MlflowClient
 
-    mlflow.set_tracking_uri(settings().mlflow_uri)
-    return mlflow.MlflowClient()
+    return MlflowClient(settings().mlflow_uri, settings().mlflow_uri)
 
 
 @contextmanager

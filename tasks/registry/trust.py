@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
 
 CHECKSUMS_FILE = "checksums.json"
+_LOGGED_MODEL = "models:/"
 _NEEDED_TO_PREDICT = tuple(f"{MODEL_FOLDER}/{name}" for name in (WEIGHTS, CARD, PREPROCESSING))
 
 
@@ -135,8 +136,13 @@ def _download(client: "MlflowClient", version: "ModelVersion", name: str, target
 
     try:
         uri = client.get_model_version_download_uri(version.name, version.version)
+        if uri.startswith(_LOGGED_MODEL):
+            uri = client.get_logged_model(uri.removeprefix(_LOGGED_MODEL)).artifact_location
         source = f"{uri}/{name}" if name else uri
-        return Path(mlflow.artifacts.download_artifacts(artifact_uri=source, dst_path=str(target)))
+        fetched = mlflow.artifacts.download_artifacts(
+            artifact_uri=source, dst_path=str(target), tracking_uri=client.tracking_uri
+        )
+        return Path(fetched)
     except (MlflowException, OSError) as error:
         reason = str(error).splitlines()[0][:200]
         raise UserError(

@@ -15,8 +15,13 @@ from tests.support.registries import add_version, own_home
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory):
-    with own_home(tmp_path_factory.mktemp("home")) as home:
+def place(tmp_path_factory):
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(autouse=True)
+def home(place):
+    with own_home(place) as home:
         yield home
 
 

@@ -18,16 +18,22 @@ COMMIT, DATASET = "c" * 40, "d" * 32 + ".dir"
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory):
-    with own_home(tmp_path_factory.mktemp("home")) as home:
+def place(tmp_path_factory):
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(autouse=True)
+def home(place):
+    with own_home(place) as home:
         yield home
 
 
 @pytest.fixture(scope="module")
-def registered(home, tmp_path_factory):
+def registered(place, tmp_path_factory):
     """A round that was registered as version 1 of ``actions``."""
     root = write_round(tmp_path_factory.mktemp("round") / "root")
-    assert register(root, params_of(), commit=COMMIT, dataset_version=DATASET) == 1
+    with own_home(place):
+        assert register(root, params_of(), commit=COMMIT, dataset_version=DATASET) == 1
     return root
 
 
