@@ -16,10 +16,14 @@ if TYPE_CHECKING:
 def registry() -> "MlflowClient":
     """A client of the registry at ``settings().mlflow_uri``; MLflow's global state stays as it is."""
     hush()
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    for name, value in _SILENT.items():
+        os.environ.setdefault(name, value)
     from mlflow import MlflowClient
 
     return MlflowClient(settings().mlflow_uri, settings().mlflow_uri)
+
+
+_SILENT = {"MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false", "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true"}
 
 
 @contextmanager
