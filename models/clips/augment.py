@@ -28,9 +28,10 @@ class Preprocess:
         side = min(height, width)
         box = ((width - side) // 2, (height - side) // 2, side, side)
         clip_BCTSS = _empty_input(num_clips, num_frames, self._input, clip_BTHWC.device)
-        for frames_THWC, out_CTSS in zip(clip_BTHWC, clip_BCTSS, strict=True):
-            crop_and_resize(frames_THWC, box, out_CTSS)
-            _normalise(out_CTSS.mul_(1 / 255), self._input)
+        for clip in range(num_clips):
+            crop_and_resize(clip_BTHWC[clip], box, clip_BCTSS[clip])
+            for values_TSS, mean, std in zip(clip_BCTSS[clip], self._input.mean, self._input.std, strict=True):
+                values_TSS.mul_(1.0 / (255.0 * std)).sub_(mean / std)
         return clip_BCTSS
 
 
@@ -62,10 +63,10 @@ class Augment:
         factors_B3 = 1.0 + self._params.colour * (2.0 * torch.rand(num_clips, 3, generator=generator) - 1.0)
         clip_BCTSS = _empty_input(num_clips, num_frames, self._input, clip_BTHWC.device)
         # Clip by clip: what one step leaves in the processor's cache, the next one finds there.
+        resized_CTSS = torch.empty_like(clip_BCTSS[0])
         for clip in range(num_clips):
-            crop_and_resize(clip_BTHWC[clip], boxes_B4[clip].tolist(), clip_BCTSS[clip], flip=bool(flip_B[clip]))
-            _recolour(clip_BCTSS[clip], *factors_B3[clip].tolist())
-            _normalise(clip_BCTSS[clip], self._input)
+            crop_and_resize(clip_BTHWC[clip], boxes_B4[clip].tolist(), resized_CTSS, flip=bool(flip_B[clip]))
+            self._recolour(resized_CTSS, factors_B3[clip].tolist(), clip_BCTSS[clip])
         return clip_BCTSS
 
     def _random_boxes(self, num_clips: int, height: int, width: int, generator: torch.Generator) -> Tensor:
@@ -76,6 +77,22 @@ class Augment:
         height_B = (area_B / aspect_B).sqrt().clamp(max=height)
         boxes_4B = torch.stack([x_B * (width - width_B), y_B * (height - height_B), width_B, height_B])
         return boxes_4B.T.round().long()
+
+    def _recolour(self, resized_CTSS: Tensor, factors: Sequence[float], out_CTSS: Tensor) -> None:
+        """Change brightness, contrast about the clip's mean luma, and saturation; normalise.
+
+        All are one affine map; values are clipped to what 0..1 becomes, once, at the end.
+        """
+        brightness, contrast, saturation = factors
+        values_CN = resized_CTSS.flatten(1)
+        luma_C, mean_C, std_C = (values_CN.new_tensor(each) for each in (_LUMA, self._input.mean, self._input.std))
+        saturation_CC = torch.lerp(luma_C.expand(3, 3), torch.eye(3, device=luma_C.device), saturation)
+        mean_luma = values_CN.mean(1) @ luma_C * (brightness / 255.0)
+        offset_C = ((1.0 - contrast) * mean_luma - mean_C) / std_C
+        matrix_CC = saturation_CC * (brightness * contrast / 255.0) / std_C[:, None]
+        torch.addmm(offset_C[:, None], matrix_CC, values_CN, out=out_CTSS.view(3, -1))
+        for values_TSS, mean, std in zip(out_CTSS, self._input.mean, self._input.std, strict=True):
+            values_TSS.clamp_(-mean / std, (1.0 - mean) / std)
 
 
 def crop_and_resize(frames_THWC: Tensor, box: Sequence[int], out_CTSS: Tensor, *, flip: bool = False) -> None:
@@ -95,26 +112,6 @@ def crop_and_resize(frames_THWC: Tensor, box: Sequence[int], out_CTSS: Tensor, *
     size = out_CTSS.shape[-2:]
     resized_TCSS = torch.nn.functional.interpolate(frames_TCHW, size, mode="bilinear", antialias=True)
     out_CTSS.copy_((resized_TCSS.flip(-1) if flip else resized_TCSS).transpose(0, 1))
-
-
-def _recolour(clip_CTSS: Tensor, brightness: float, contrast: float, saturation: float) -> None:
-    """Change brightness, contrast about the clip's mean luma, and saturation, from 0..255 to 0..1, in place.
-
-    The three steps are one affine map; values are clipped once, after the last.
-    """
-    values_CN = clip_CTSS.flatten(1)
-    luma_C = values_CN.new_tensor(_LUMA)
-    matrix_CC = contrast * brightness * torch.lerp(luma_C.expand(3, 3), torch.eye(3).to(luma_C), saturation) / 255.0
-    mean_luma = brightness / 255.0 * (values_CN.mean(1) @ luma_C)
-    torch.addmm((1.0 - contrast) * mean_luma, matrix_CC, values_CN.clone(), out=values_CN)
-    clip_CTSS.clamp_(0.0, 1.0)
-
-
-def _normalise(clip_CTSS: Tensor, clip_input: ClipInput) -> None:
-    mean_C111, std_C111 = (
-        clip_CTSS.new_tensor(values)[:, None, None, None] for values in (clip_input.mean, clip_input.std)
-    )
-    clip_CTSS.sub_(mean_C111).div_(std_C111)
 
 
 def _empty_input(num_clips: int, num_frames: int, clip_input: ClipInput, device: torch.device) -> Tensor:

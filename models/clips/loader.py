@@ -142,7 +142,10 @@ class ClipLoader:
         place = self._places[index]
         rng = np.random.default_rng([self._seed, epoch, index]) if self._jitter else None
         frames = frame_indices(self._store.times(*place), self._input, self._jitter, rng)
-        clip_THWC.copy_(fit(torch.from_numpy(self._store.decode(*place, frames)), self._common_size))
+        if self._store.size(*place) == self._common_size[::-1]:
+            self._store.decode(*place, frames, out=clip_THWC.numpy())
+        else:
+            clip_THWC.copy_(fit(torch.from_numpy(self._store.decode(*place, frames)), self._common_size))
 
     def _collect(self, epoch: int, pending: "_Pending") -> Batch:
         for future in pending.decoding:

@@ -36,34 +36,29 @@ def frame_indices(
 ) -> NDArray[np.int64]:
     """Choose ``clip_input.num_frames`` frames, evenly spaced in time.
 
-    The window is centred. With ``jitter`` its length changes by up to that share, and it starts anywhere up to that
-    share of the clip's slack (and of its own length, when it fills the clip) away from the centre. A clip that is
-    shorter than the window repeats its last frame.
+    The window is centred, or starts with the clip where that is shorter, and then repeats the last frame. With
+    ``jitter`` its length changes by up to that share, and its start moves by up to that share of the clip's slack.
 
     Args:
-        times_s: Presentation times of the clip's frames, ascending, from the clip's start.
+        times_s: Presentation times of the clip's frames, ascending.
         clip_input: Frames and span.
         jitter: Strength of the random shift and change of speed, 0..1.
-        rng: Source of randomness; needed when ``jitter`` is not 0.
+        rng: Source of randomness; without it there is no jitter.
 
     Returns:
         Indices into ``times_s``, not descending, shape ``(num_frames,)``.
     """
     first, last = float(times_s[0]), float(times_s[-1])
     span = last - first if clip_input.span_s is None else clip_input.span_s
-    start = max(first, (first + last - span) / 2)
-    if jitter and rng is not None:
+    shift = 0.0
+    if rng is not None:
         speed, shift = rng.uniform(-jitter, jitter, size=2)
         span *= 1.0 + speed
-        slack = max(last - first - span, 0.0)
-        start = first + slack * (0.5 + 0.5 * shift / jitter) if slack else first + max(span * shift, 0.0) / 2
-    wanted = np.linspace(start, start + span, clip_input.num_frames)
-    return _nearest(times_s, wanted)
+    slack = max(last - first - span, 0.0)
+    start = first + slack * min(max(0.5 + shift, 0.0), 1.0)
+    return _nearest(times_s, np.linspace(start, start + span, clip_input.num_frames))
 
 
-def _nearest(times_s: NDArray[np.float64], wanted: NDArray[np.float64]) -> NDArray[np.int64]:
-    right = np.clip(np.searchsorted(times_s, wanted), 1, max(len(times_s) - 1, 1))
-    left = right - 1
-    right = np.minimum(right, len(times_s) - 1)
-    nearer_left = wanted - times_s[left] <= times_s[right] - wanted
-    return np.where(nearer_left, left, right).astype(np.int64)
+def _nearest(times_s: NDArray[np.float64], wanted_s: NDArray[np.float64]) -> NDArray[np.int64]:
+    halfway_s = (times_s[1:] + times_s[:-1]) / 2
+    return np.searchsorted(halfway_s, wanted_s).astype(np.int64)

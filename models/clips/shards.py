@@ -129,8 +129,16 @@ class ClipStore:
         """The clip's frames as JPEG, not copied."""
         return [_bytes_of(frame) for frame in self._batch(shard)["frames"][row].values]
 
-    def decode(self, shard: str, row: int, indices: Sequence[int] | NDArray[np.int64]) -> NDArray[np.uint8]:
-        """Decode the frames at ``indices``; one that is asked for twice is decoded once.
+    def decode(
+        self, shard: str, row: int, indices: Sequence[int] | NDArray[np.int64], out: NDArray[np.uint8] | None = None
+    ) -> NDArray[np.uint8]:
+        """Decode the frames at ``indices``; one that is asked for twice in a row is decoded once.
+
+        Args:
+            shard: Its name.
+            row: The clip's row.
+            indices: Which frames.
+            out: Where to decode to, contiguous; by default a new array.
 
         Returns:
             Red, green, blue: shape (frames, height, width, 3).
@@ -140,7 +148,7 @@ class ClipStore:
         """
         jpegs = self._batch(shard)["frames"][row].values
         width, height = self.size(shard, row)
-        clip_THWC = np.empty((len(indices), height, width, 3), np.uint8)
+        clip_THWC = np.empty((len(indices), height, width, 3), np.uint8) if out is None else out
         try:
             for position, index in enumerate(indices):
                 if position and index == indices[position - 1]:
