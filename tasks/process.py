@@ -34,8 +34,15 @@ def run_stage(main: Callable[[], object]) -> None:
     hush()
     if marker := os.environ.get("VIDEOLOOP_RAN"):
         Path(marker).touch()
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    speak()
     raise SystemExit(readable(main))
+
+
+def speak() -> None:
+    """Show on stderr what our own modules log, and of the libraries only warnings."""
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    for name in ("__main__", "flows", "tasks", "models", "infra"):
+        logging.getLogger(name).setLevel(logging.INFO)
 
 
 def readable(main: Callable[[], object]) -> int:

@@ -1,0 +1,203 @@
+"""The command line: ``videoloop --help``."""
+
+import json
+import os
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from tasks.process import readable, speak
+from tasks.settings import hush, main_checkout, prefect_environment, settings
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+console = Console()
+
+Name = Annotated[str | None, typer.Argument(help="Registered model; default: base.name of params.yaml.")]
+Why = Annotated[str, typer.Option(help="The reason, for the decision log.")]
+
+
+def main() -> None:
+    """Run the command line; a person's mistake is one sentence and exit code 2."""
+    hush()
+    speak()
+    try:
+        raise SystemExit(readable(app))
+    except KeyboardInterrupt:
+        print("interrupted; run the same command to go on from what was finished", file=sys.stderr)
+        raise SystemExit(130) from None
+
+
+@app.command()
+def run(
+    source: Annotated[
+        Path | None, typer.Option(help="A folder per class, or a CSV or Parquet table; default: the last round's.")
+    ] = None,
+) -> None:
+    """Run one round: ingest, validate, search, fine-tune, evaluate, report, register, judge."""
+    from infra import servers
+    from tasks.repository import demand_ready
+    from tasks.workspace import last_source
+
+    demand_ready(main_checkout())
+    where = str(source.absolute()) if source else last_source()
+    started = servers.up(console.print)
+    os.environ.update(
+        prefect_environment(settings())
+        | {
+            "PREFECT_API_URL": started["prefect"].url,
+            "MLFLOW_TRACKING_URI": started["mlflow"].url,
+            # A person reads one sentence; the trace is in the Prefect UI.
+            "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
+        }
+    )
+    from flows.train import train
+
+    result = train(where)
+    from flows.summary import show
+
+    show(console, result, mlflow=started["mlflow"].url, prefect=started["prefect"].url)
+
+
+@app.command()
+def ingest(source: Annotated[Path, typer.Argument(help="A folder per class, or a CSV or Parquet table.")]) -> None:
+    """Bring video into data/ of this checkout; `dvc repro` goes on from there."""
+    from tasks.ingest import ingest as bring_in
+    from tasks.layout import DATA
+    from tasks.params import load_params
+    from tasks.workspace import add_data_here
+
+    params = load_params()
+    found = bring_in(source, DATA, params.ingest, params.split, seed=params.base.seed)
+    version = add_data_here()
+    for path, reason in found.quarantined:
+        console.print(f"quarantined {path}: {reason}", markup=False)
+    console.print(f"{found.clips} clips ({found.new_clips} new), {found.sources} sources, {found.classes} classes")
+    console.print(f"dataset version {version}; `git add data.dvc && git commit` names it, `dvc repro` trains on it")
+
+
+@app.command()
+def up() -> None:
+    """Start MLflow, Prefect and the worker on this machine."""
+    from infra import servers
+
+    servers.up(console.print)
+    status()
+
+
+@app.command()
+def down() -> None:
+    """Stop what `up` started."""
+    from infra import servers
+
+    servers.down(console.print)
+
+
+@app.command()
+def status() -> None:
+    """Say what runs, and where it answers."""
+    from infra import servers
+
+    table = Table("server", "process", "address")
+    found = servers.running()
+    for name in ("mlflow", "prefect", "worker"):
+        server = found.get(name)
+        table.add_row(name, str(server.pid) if server else "not running", server.url if server else "")
+    console.print(table)
+
+
+@app.command()
+def doctor() -> None:
+    """Name what is missing or misconfigured, and the remedy."""
+    from infra.doctor import examine
+
+    table, healthy = Table("", "what", "finding"), True
+    for finding in examine():
+        healthy &= finding.ok
+        table.add_row("ok" if finding.ok else "[red]mend[/red]", finding.subject, finding.says)
+    console.print(table)
+    if not healthy:
+        raise typer.Exit(1)
+
+
+@app.command()
+def predict(
+    files: Annotated[list[Path], typer.Argument(help="Video files.")],
+    name: Annotated[str | None, typer.Option(help="Registered model; default: base.name of params.yaml.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+) -> None:
+    """Say what the champion sees in video files."""
+    from tasks.predict import predict as ask
+
+    predictions = ask(files, name or _default_name())
+    if as_json:
+        print(json.dumps([asdict(prediction) | {"path": str(prediction.path)} for prediction in predictions], indent=2))
+    else:
+        table = Table("file", "label", "probability", "remark")
+        for prediction in predictions:
+            share = "" if prediction.error else f"{prediction.probability:.3f}"
+            table.add_row(str(prediction.path), prediction.label or "", share, prediction.error or "")
+        console.print(table)
+    if all(prediction.error for prediction in predictions):
+        raise typer.Exit(2)
+
+
+@app.command()
+def promote(
+    name: Name = None,
+    version: Annotated[int | None, typer.Option(help="Default: the challenger.")] = None,
+    why: Why = "",
+) -> None:
+    """Make a version the champion."""
+    from tasks.promote import promote as crown
+
+    console.print(crown(name or _default_name(), version, who=_who(), why=why))
+
+
+@app.command()
+def rollback(name: Name = None, why: Why = "") -> None:
+    """Give the alias back to the champion before this one."""
+    from tasks.promote import rollback as take_back
+
+    console.print(take_back(name or _default_name(), who=_who(), why=why))
+
+
+@app.command()
+def reproduce(
+    uri: Annotated[str, typer.Argument(help="models:/NAME/VERSION or models:/NAME@ALIAS")],
+    rebuild: Annotated[bool, typer.Option(help="Train and evaluate again, and compare the weights.")] = False,
+) -> None:
+    """Bring back the commit of a version, say what is up to date, and rebuild it."""
+    from tasks.reproduce import reproduce as bring_back
+
+    found = bring_back(uri, rebuild=rebuild)
+    console.print(f"{found.name} version {found.version} is commit {found.commit}", highlight=False)
+    for what, why in found.stale.items():
+        console.print(f"not up to date: {what}: {why}", markup=False)
+    if not found.stale:
+        console.print("data and every stage are up to date")
+    if rebuild:
+        console.print(f"registered weights {found.registered}\nrebuilt weights    {found.rebuilt}", highlight=False)
+        console.print("equal to the byte" if found.equal else "[red]the weights differ[/red]")
+        if not found.equal:
+            raise typer.Exit(1)
+
+
+def _default_name() -> str:
+    from tasks.params import load_params
+
+    return load_params(main_checkout() / "params.yaml").base.name
+
+
+def _who() -> str:
+    from tasks.repository import git
+
+    return git(main_checkout(), "config", "user.name", check=False) or os.environ.get("USER", "unknown")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,103 @@
+"""The steps of a round as Prefect tasks: names, retries and artifacts; what they do is in ``tasks``."""
+
+from typing import Any
+
+from prefect import task
+from prefect.artifacts import create_link_artifact
+from prefect.cache_policies import NO_CACHE
+from prefect.tasks import exponential_backoff
+
+from models.errors import UserError
+from tasks import workspace
+from tasks.ingest import IngestSummary
+from tasks.judge import Verdict
+from tasks.summary import Timed, stopwatch
+from tasks.workspace import Workspace
+
+
+def _worth_a_second_try(_task: Any, _run: Any, state: Any) -> bool:
+    """Whether waiting can mend it: a person's mistake stays one."""
+    return not isinstance(state.result(raise_on_failure=False), UserError)
+
+
+# These touch the outside world; each is idempotent, so that a lost answer is asked for again.
+_OUTSIDE: dict[str, Any] = {
+    "cache_policy": NO_CACHE,
+    "retries": 2,
+    "retry_delay_seconds": exponential_backoff(2),
+    "retry_jitter_factor": 0.5,
+    "retry_condition_fn": _worth_a_second_try,
+}
+
+
+@task(**_OUTSIDE)
+def ingest(work: Workspace) -> Timed[IngestSummary]:
+    """Bring the source's new video into the dataset and name the new dataset version by a commit."""
+    from pathlib import Path
+
+    from tasks.ingest import ingest as bring_in
+    from tasks.layout import DATA
+
+    params = work.params
+    with stopwatch() as clock:
+        summary = bring_in(Path(work.source), work.root / DATA, params.ingest, params.split, seed=params.base.seed)
+        version = workspace.add_data(work)
+        workspace.commit(work, f"data: {summary.clips} clips, {summary.sources} sources ({version[:8]})")
+    return Timed(summary, clock.seconds)
+
+
+@task(cache_policy=NO_CACHE)
+def reproduce(work: Workspace, stage: str) -> Timed[bool]:
+    """Run one DVC stage unless it is up to date; the value says whether it ran."""
+    with stopwatch() as clock:
+        ran = workspace.reproduce(work, stage)
+    return Timed(ran, clock.seconds)
+
+
+@task(cache_policy=NO_CACHE)
+def seal(work: Workspace) -> str:
+    """Commit the round's results; an unchanged state keeps the commit it has."""
+    return workspace.commit(work, f"round: {work.name}")
+
+
+@task(**_OUTSIDE)
+def register(work: Workspace, commit: str) -> Timed[int]:
+    """Register the model under its commit; the same state gives the same version."""
+    from tasks.register import register as enter
+
+    with stopwatch() as clock:
+        dataset = workspace.dataset_version(work.root)
+        version = enter(work.root, work.params, commit=commit, dataset_version=dataset)
+    return Timed(version, clock.seconds)
+
+
+@task(**_OUTSIDE)
+def judge(work: Workspace, version: Timed[int]) -> Timed[Verdict]:
+    """Compare the version with the champion on the same clips."""
+    from tasks.judge import judge as compare
+
+    with stopwatch() as clock:
+        verdict = compare(work.root, work.params, version.value)
+    return Timed(verdict, clock.seconds)
+
+
+@task(**_OUTSIDE)
+def introduce(work: Workspace, version: Timed[int]) -> None:
+    """Make the version challenger, or champion where it is the first and params.yaml lets it."""
+    from tasks.promote import introduce as present
+
+    present(work.params.base.name, version.value, work.params.promote)
+
+
+@task(**_OUTSIDE)
+def publish(work: Workspace, commit: str, version: Timed[int]) -> None:
+    """Let the next round start from this one, and link the report where people look."""
+    from tasks.summary import report_address
+
+    workspace.publish(work, commit)
+    create_link_artifact(
+        key="report",
+        link=report_address(work.params.base.name, version.value),
+        link_text=f"{work.params.base.name} version {version.value}",
+        description=f"Report of {work.name}",
+    )

@@ -1,0 +1,41 @@
+"""A round's short table on the terminal."""
+
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from tasks.summary import Round
+
+
+def show(console: Console, result: Round, *, mlflow: str, prefect: str) -> None:
+    """Print what was trained on, accuracy before and after, time by stage, the verdict, and the addresses."""
+    metrics, before = result.metrics, result.metrics["before"]
+    table = Table(title=f"{result.name} version {result.version}", show_header=False, title_justify="left")
+    table.add_row(
+        "dataset",
+        f"{metrics['classes']} classes, {result.ingested.clips} clips, "
+        f"{result.ingested.sources} sources, {len(result.ingested.quarantined)} files in quarantine",
+    )
+    table.add_row("tested on", f"{metrics['clips']} clips of {metrics['sources']} sources never trained on")
+    table.add_row("majority class", _interval(before["majority"]))
+    table.add_row("before: initial head", _interval(before["initial"]))
+    table.add_row("before: probe of pretrained features", _interval(before["pretrained_features"]))
+    table.add_row("after fine-tuning", _interval(metrics))
+    gain = metrics["gain"]["over_pretrained_features"]
+    table.add_row("gain over the probe", f"{gain['difference']:+.3f} [{gain['low']:+.3f}, {gain['high']:+.3f}]")
+    gain = metrics["gain"]["over_initial"]
+    table.add_row("gain over the initial head", f"{gain['difference']:+.3f} [{gain['low']:+.3f}, {gain['high']:+.3f}]")
+    for step, seconds in result.seconds.items():
+        skipped = step not in ("ingest", "register", "judge") and step not in result.ran
+        table.add_row(f"time: {step}", f"{seconds:.1f} s" + (" (up to date)" if skipped else ""))
+    table.add_row("time in all", f"{sum(result.seconds.values()):.0f} s")
+    table.add_row("verdict", result.verdict)
+    table.add_row("report", result.report)
+    table.add_row("MLflow", f"{mlflow}/#/models/{result.name}/versions/{result.version}")
+    table.add_row("Prefect", prefect.removesuffix("/api"))
+    console.print(table, soft_wrap=True)
+
+
+def _interval(value: dict[str, Any]) -> str:
+    return f"{value['accuracy']:.3f} [{value['accuracy_low']:.3f}, {value['accuracy_high']:.3f}]"
