@@ -5,6 +5,7 @@ from typing import Any
 from prefect import task
 from prefect.artifacts import create_link_artifact
 from prefect.cache_policies import NO_CACHE
+from prefect.runtime import flow_run
 from prefect.tasks import exponential_backoff
 
 from models.errors import UserError
@@ -50,7 +51,7 @@ def ingest(work: Workspace) -> Timed[IngestSummary]:
 def reproduce(work: Workspace, stage: str) -> Timed[bool]:
     """Run one DVC stage unless it is up to date; the value says whether it ran."""
     with stopwatch() as clock:
-        ran = workspace.reproduce(work, stage)
+        ran = workspace.reproduce(work, stage, flow_run=str(flow_run.id or ""))
     return Timed(ran, clock.seconds)
 
 

@@ -48,7 +48,8 @@ class Server:
         """Whether this very process still runs."""
         try:
             process = psutil.Process(self.pid)
-            return abs(process.create_time() - self.started) < 1.0 and process.status() != psutil.STATUS_ZOMBIE
+            same = abs(process.create_time() - self.started) < 1.0
+            return bool(same and process.status() != psutil.STATUS_ZOMBIE)
         except psutil.NoSuchProcess:
             return False
 

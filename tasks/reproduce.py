@@ -6,7 +6,7 @@ from pathlib import Path
 
 from models.errors import UserError
 from tasks import workspace
-from tasks.registry.trust import sha256
+from tasks.files import sha256_of
 from tasks.layout import WEIGHTS
 from tasks.settings import settings
 
@@ -60,7 +60,7 @@ def reproduce(uri: str, *, rebuild: bool = False) -> Reproduction:
             with tempfile.TemporaryDirectory(dir=settings().home) as home:
                 for stage in _REBUILT:
                     workspace.reproduce(work, stage, force=True, home=Path(home))
-            rebuilt = sha256(work.root / WEIGHTS)
+            rebuilt = sha256_of(work.root / WEIGHTS)
     return Reproduction(name, version, commit, tags.get("videoloop.weights_sha256", ""), stale, rebuilt)
 
 

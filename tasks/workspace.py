@@ -83,11 +83,13 @@ def round_workspace(source: str) -> Iterator[Workspace]:
         _remove(checkout, config, workspace)
 
 
-def reproduce(workspace: Workspace, stage: str, *, force: bool = False, home: Path | None = None) -> bool:
+def reproduce(
+    workspace: Workspace, stage: str, *, force: bool = False, home: Path | None = None, flow_run: str = ""
+) -> bool:
     """Bring one stage up to date by ``dvc repro``; return whether its command ran.
 
     With ``force`` it runs in any case and takes nothing from the run cache; ``home`` keeps its checkpoints and caches
-    apart from those of other runs.
+    apart from those of other runs. ``flow_run`` is the Prefect flow run that the search's trials show up in.
 
     Raises:
         UserError: The stage failed; its own words are on the terminal.
@@ -102,6 +104,7 @@ def reproduce(workspace: Workspace, stage: str, *, force: bool = False, home: Pa
             **_environment(workspace),
             **({"VIDEOLOOP_HOME": str(home), "MLFLOW_TRACKING_URI": "", "PREFECT_API_URL": ""} if home else {}),
             "VIDEOLOOP_RAN": str(marker),
+            "VIDEOLOOP_FLOW_RUN": flow_run,
         },
     )
     if code != 0:
