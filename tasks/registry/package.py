@@ -33,6 +33,7 @@ _CODE = (
     "tasks/settings.py",
     "tasks/video/*.py",
     "tasks/registry/__init__.py",
+    "tasks/registry/names.py",
     "tasks/registry/serving.py",
     "models/**/*.py",
 )

@@ -21,6 +21,7 @@ from models.clips.augment import Preprocess
 from models.clips.sampling import frame_indices
 from models.errors import UserError
 from models.saved import load_model
+from tasks.registry.names import PREPROCESSING
 from tasks.video.clips import DecodedClip, Job, Recipe, Refused, Segment
 from tasks.video.pool import decode_all
 
@@ -91,21 +92,25 @@ class VideoClassifier:
             UserError: Something in it is missing or damaged.
         """
         model, card = load_model(folder)
-        return cls(model, card["labels"], Preprocessing.read(folder / "preprocessing.json"))
+        return cls(model, card["labels"], Preprocessing.read(folder / PREPROCESSING))
 
     def classify(self, paths: Sequence[Path]) -> Iterator[Answer]:
         """Answer for each of ``paths`` in order; a video that cannot be read does not stop the others."""
         recipe = self._preprocessing.recipe
         # What is longer than a training clip may be is cut into windows below, not refused.
         served = Recipe(**{**asdict(recipe), "max_duration_s": max(recipe.max_duration_s, _MAX_SERVED_S)})
-        jobs = (Job(str(path), (Segment(),), served) for path in paths)
+        jobs = (Job(str(path.absolute()), (Segment(),), served) for path in paths)
         for (outcome,) in decode_all(jobs):
-            yield Answer({}, str(outcome)) if isinstance(outcome, Refused) else self._answer(outcome)
+            yield self._answer(outcome)
 
-    def _answer(self, clip: DecodedClip) -> Answer:
+    def _answer(self, clip: DecodedClip | Refused) -> Answer:
+        if isinstance(clip, Refused):
+            return Answer({}, str(clip))
         times_s = np.asarray(clip.times_s)
-        probabilities_NK = np.stack([self._probabilities(clip, times_s, chosen) for chosen in self._windows(clip)])
-        mean_K = probabilities_NK.mean(0)
+        try:
+            mean_K = np.mean([self._probabilities(clip, times_s, chosen) for chosen in self._windows(clip)], axis=0)
+        except ValueError:  # what came from the decoding process are no pictures: a hostile file may have taken it over
+            return Answer({}, "its decoded frames are damaged")
         return Answer({label: float(value) for label, value in zip(self.labels, mean_K, strict=True)})
 
     def _windows(self, clip: DecodedClip) -> list[NDArray[np.intp]]:

@@ -4,10 +4,14 @@ import json
 import os
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import pytest
 import requests
+from mlflow.artifacts import download_artifacts
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from tasks import layout
 from tasks.predict import predict
@@ -21,10 +25,29 @@ from tests.support.servers import mlflow_server
 
 pytestmark = pytest.mark.integration
 
+# An environment with nothing but what requirements.txt asks for, also in the processes that it starts.
+_BARE_ENVIRONMENT = """
+import importlib.metadata, json, os, re, sys
+allowed = set(json.loads(os.environ["ALLOWED"]))
+owners = importlib.metadata.packages_distributions()
+
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        of = {re.sub(r"[-_.]+", "-", owner).lower() for owner in owners.get(name, [])}
+        if of and not of & allowed:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, Absent())
+"""
+
 _STRANGER = """
 import json, sys
-for absent in ("prefect", "dvc", "optuna", "great_expectations", "sklearn", "scipy", "matplotlib", "boto3", "flows"):
-    sys.modules[absent] = None
+try:
+    import prefect
+except ModuleNotFoundError:
+    pass
+else:
+    sys.exit("this environment is not bare")
 import pandas as pd
 import mlflow
 model = mlflow.pyfunc.load_model("models:/actions@champion", dst_path=sys.argv[1])
@@ -72,9 +95,12 @@ def test_a_stranger_loads_the_champion_without_pickle_and_without_this_repositor
         "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
         "VIDEOLOOP_HOME": str(tmp_path / "nowhere"),
         "OMP_NUM_THREADS": "1",
+        "PYTHONPATH": str(tmp_path / "empty"),
+        "ALLOWED": json.dumps(sorted(_with_dependencies(_stored("requirements.txt").read_text().split()))),
     }
     for folder in ("empty", "model"):
         (tmp_path / folder).mkdir()
+    (tmp_path / "empty" / "sitecustomize.py").write_text(_BARE_ENVIRONMENT)
     done = subprocess.run(
         [sys.executable, "-c", _STRANGER, str(tmp_path / "model"), str(film)],
         cwd=tmp_path / "empty",
@@ -94,13 +120,29 @@ def test_a_stranger_loads_the_champion_without_pickle_and_without_this_repositor
     assert all(Path(file).is_relative_to(tmp_path / "model") for file in answer["code"])
 
 
-def test_the_model_carries_all_that_was_promised(place):
+def _stored(name: str = "") -> Path:
+    """A copy of the first version's artifacts."""
     version = registry().get_model_version("actions", "1")
-    model = version.source.removeprefix("models:/")
-    stored = registry().get_logged_model(model).artifact_location
-    from mlflow.artifacts import download_artifacts
+    stored = registry().get_logged_model(version.source.removeprefix("models:/")).artifact_location
+    return Path(download_artifacts(artifact_uri=f"{stored}/{name}", tracking_uri=registry().tracking_uri))
 
-    folder = Path(download_artifacts(artifact_uri=stored, tracking_uri=registry().tracking_uri))
+
+def _with_dependencies(requirements: list[str]) -> set[str]:
+    """What pip would install for ``requirements``."""
+    wanted = [Requirement(line) for line in requirements]
+    needed: set[str] = set()
+    while wanted:
+        requirement = wanted.pop()
+        name = canonicalize_name(requirement.name)
+        if name in needed or (requirement.marker and not requirement.marker.evaluate({"extra": ""})):
+            continue
+        needed.add(name)
+        wanted += [Requirement(line) for line in metadata.requires(requirement.name) or []]
+    return needed
+
+
+def test_the_model_carries_all_that_was_promised(place):
+    folder = _stored()
     assert {path.name for path in (folder / "artifacts" / "model").iterdir()} == {
         "weights.safetensors", "model.json", "model.pt2", "preprocessing.json"
     }  # fmt: skip
