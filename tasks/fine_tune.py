@@ -11,7 +11,6 @@ from typing import Any
 
 import pandas as pd
 import torch
-from pydantic import ValidationError
 
 from models.build import VideoModel, build_model
 from models.clips.loader import ClipLoader
@@ -22,8 +21,9 @@ from models.features import NUM_VIEWS
 from models.files import replacing
 from models.loop import Epoch, fit
 from models.saved import save_model
-from models.spec import FineTuneParams, HeadParams, ModelParams
+from models.spec import FineTuneParams, ModelParams
 from tasks import layout
+from tasks.overrides import apply_overrides
 from tasks.params import BaseParams, FinalJobParams, load_params
 from tasks.process import run_stage
 from tasks.settings import settings
@@ -154,36 +154,6 @@ def job_key(model: ModelParams, params: FineTuneParams, data: Path, *, seed: int
     )
 
 
-def apply_overrides(
-    model: ModelParams, job: FineTuneParams, values: Mapping[str, Any]
-) -> tuple[ModelParams, FineTuneParams]:
-    """Put searched values into their sections.
-
-    Args:
-        model: Section whose head the keys ``head.*`` change.
-        job: Section that all other keys change; ``augment.*`` reach its augmentation.
-        values: By dotted key.
-
-    Raises:
-        UserError: There is no such field, or the value is out of its range.
-    """
-    model_content, job_content = model.model_dump(), job.model_dump()
-    for key, value in values.items():
-        *path, field = key.split(".")
-        section: Any = model_content if path == ["head"] else job_content
-        for part in path:
-            section = section.get(part) if isinstance(section, dict) else None
-        if not isinstance(section, dict) or field not in section:
-            raise _unknown(key)
-        section[field] = value
-    try:
-        return ModelParams.model_validate(model_content), type(job).model_validate(job_content)
-    except ValidationError as error:
-        problem = error.errors()[0]
-        key = ".".join(map(str, problem["loc"]))
-        raise UserError(f"params.yaml: search.space: {key}: {problem['msg']} (found {problem['input']!r})") from None
-
-
 def main() -> None:
     """The stage."""
     params = load_params()
@@ -266,11 +236,6 @@ def _hash(*parts: Any) -> str:
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _unknown(key: str) -> UserError:
-    known = [*FineTuneParams.model_fields, *(f"head.{name}" for name in HeadParams.model_fields)]
-    return UserError(f"params.yaml: search.space: there is no field {key}; known: {', '.join(known)}")
 
 
 def _flat(prefix: str, content: Mapping[str, Any]) -> dict[str, Any]:

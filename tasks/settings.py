@@ -34,6 +34,7 @@ class Settings(BaseSettings):
         slots: Devices that the local server's limit hands out.
         source: Where scheduled rounds find video; default: the source of the last round.
         round: Name of the round under whose MLflow run stages nest theirs; set by the train flow.
+        flow_run: Prefect flow run to which the trials of a search belong; set by the train flow.
     """
 
     model_config = SettingsConfigDict(env_prefix="VIDEOLOOP_", frozen=True)
@@ -47,6 +48,7 @@ class Settings(BaseSettings):
     slots: int = Field(default=2, ge=1)
     source: str = ""
     round: str = ""
+    flow_run: str = ""
 
     @property
     def database(self) -> str:

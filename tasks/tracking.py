@@ -61,11 +61,12 @@ class Tracker:
         """Set one tag of the run."""
         self._try("set_tag", self.run_id, key, value)
 
-    def child(self, name: str, tags: Mapping[str, str] | None = None) -> "Tracker":
-        """A nested run; end it with :meth:`end`."""
+    def child(self, name: str, tags: Mapping[str, str] | None = None, started_ms: int | None = None) -> "Tracker":
+        """A nested run that started at ``started_ms`` (Unix time; default: now); end it with :meth:`end`."""
         run = self._try(
             "create_run",
             self._experiment_id,
+            start_time=started_ms,
             run_name=name,
             tags={"mlflow.parentRunId": self.run_id, **(tags or {})},
         )
