@@ -74,17 +74,18 @@ def up(say: Callable[[str], None]) -> dict[str, Server]:
     """
     config = settings()
     with _alone(config):
-        servers = running()
+        servers, started = running(), set()
         for name, start in (("mlflow", _start_mlflow), ("prefect", _start_prefect)):
             if name not in servers:
                 say(f"starting {name}")
                 servers[name] = start(config)
+                started.add(name)
                 _write(config, servers)
         for name in ("mlflow", "prefect"):
             _wait_until_healthy(name, servers[name])
         if "worker" not in servers:
             say("deploying the flows and starting their worker")
-            _prepare_prefect(config, servers["prefect"])
+            _prepare_prefect(config, servers["prefect"], fresh="prefect" in started)
             servers["worker"] = _start_worker(config, servers["prefect"])
             _write(config, servers)
         return servers
@@ -145,9 +146,15 @@ def _start_worker(config: Settings, prefect: Server) -> Server:
     return _spawn("worker", command, "", config, {"PREFECT_API_URL": prefect.url})
 
 
-def _prepare_prefect(config: Settings, prefect: Server) -> None:
-    """Make the device slots, the work pool and the deployments, each whether or not it is there."""
-    limit = {"name": config.slot, "limit": config.slots, "active": True}
+def _prepare_prefect(config: Settings, prefect: Server, *, fresh: bool) -> None:
+    """Make the device slots, the work pool and the deployments, each whether or not it is there.
+
+    A ``fresh`` server knows no leases of the one before it, so that slots which that one gave away would never be
+    free again.
+    """
+    limit: dict[str, object] = {"name": config.slot, "limit": config.slots, "active": True}
+    if fresh:
+        limit["active_slots"] = 0
     answer = requests.post(f"{prefect.url}/v2/concurrency_limits/", json=limit, timeout=30)
     if answer.status_code == requests.codes.conflict:
         answer = requests.patch(f"{prefect.url}/v2/concurrency_limits/{config.slot}", json=limit, timeout=30)
