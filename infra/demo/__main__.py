@@ -1,30 +1,29 @@
 """``python -m infra.demo OUT``: render the demonstration's world as video files with a table of labels."""
 
 import argparse
-import logging
 import os
-import sys
+from collections.abc import Sequence
 from pathlib import Path
 
-from infra.demo.dataset import WorldSpec, write_world
+from infra.demo.dataset import World, write_world
 from infra.demo.looks import LOOKS
-from tasks.process import readable
+from tasks.process import readable, speak
 
 
-def main(arguments: list[str] | None = None) -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Read the command line and render."""
     parser = argparse.ArgumentParser(prog="python -m infra.demo", description="Render the demonstration's world.")
     parser.add_argument("out", type=Path, metavar="OUT", help="folder for clips.csv and the videos")
-    parser.add_argument("--look", default="base", help=f"how the world looks: {', '.join(LOOKS)} (default: base)")
-    parser.add_argument("--cameras", type=int, default=24, metavar="N", help="number of cameras (default: 24)")
-    parser.add_argument("--clips-per-action", type=int, default=2, metavar="N", help="for each camera (default: 2)")
-    parser.add_argument("--seed", type=int, default=0, metavar="S", help="another seed is another world (default: 0)")
-    parser.add_argument("--batch", type=int, default=0, metavar="B", help="another batch: same cameras, later")
-    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, metavar="N", help="processes")
+    parser.add_argument("--look", default="base", metavar="NAME", help=f"one of {', '.join(LOOKS)} (base)")
+    parser.add_argument("--cameras", type=int, default=24, metavar="N", help="how many cameras (24)")
+    parser.add_argument("--clips-per-action", type=int, default=2, metavar="N", help="for each camera (2)")
+    parser.add_argument("--seed", type=int, default=0, metavar="S", help="another seed is another world (0)")
+    parser.add_argument("--batch", type=int, default=0, metavar="B", help="same cameras, 20 days later each (0)")
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, metavar="N", help="processes (all cores)")
     options = parser.parse_args(arguments)
     write_world(
+        World(options.look, options.seed, options.batch),
         options.out,
-        WorldSpec(options.look, options.seed, options.batch),
         cameras=options.cameras,
         clips_per_action=options.clips_per_action,
         workers=options.workers,
@@ -32,5 +31,5 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    speak()
     raise SystemExit(readable(main))

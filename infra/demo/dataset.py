@@ -1,163 +1,152 @@
-"""The world as a folder of video files with a table of labels: what a customer would hand over."""
+"""The world as a folder of video files with a table of labels: what somebody with cameras would hand over."""
 
 import csv
-import io
 import json
 import logging
 import multiprocessing
-import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import lru_cache, partial
 from itertools import product
 from pathlib import Path
+from typing import NamedTuple
+from zlib import crc32
 
 from tqdm import tqdm
 
+from infra.demo.cameras import Camera, draw_camera
 from infra.demo.looks import look_named
+from infra.demo.takes import ACTIONS, FPS, NUM_FRAMES, SIZE, Take, draw_take
 from infra.demo.video import encode
-from infra.demo.world import ACTIONS, CLIP_S, FPS, SIZE, Camera, Take, draw_camera, draw_take
 from models.errors import UserError
+from models.files import replacing
 from tasks.process import die_with_parent
 
 logger = logging.getLogger(__name__)
 
+_NOTE = ".world.json"
 _LOG_EVERY = 100
-_SPEC = ".world.json"
 
 
 @dataclass(frozen=True)
-class WorldSpec:
-    """What decides every clip of a world, and so its bytes.
+class World:
+    """What decides every clip, and so its bytes.
 
     Attributes:
         look: One of :data:`infra.demo.looks.LOOKS`.
         seed: Of the cameras and of what happens before them.
-        batch: Another batch shows the same cameras with the same people, later and doing other things.
+        batch: Another batch shows the same cameras and people later, doing other things.
         num_frames: Frames a clip.
-        height: Of a frame, in pixels; even.
-        width: Of a frame, in pixels; even.
+        size: Height and width of a frame in pixels; even.
     """
 
     look: str = "base"
     seed: int = 0
     batch: int = 0
-    num_frames: int = round(CLIP_S * FPS)
-    height: int = SIZE[0]
-    width: int = SIZE[1]
+    num_frames: int = NUM_FRAMES
+    size: tuple[int, int] = SIZE
+
+    def __post_init__(self) -> None:
+        look_named(self.look)
+        for name in ("seed", "batch"):
+            if getattr(self, name) < 0:
+                raise UserError(f"--{name} {getattr(self, name)}: this must be 0 or more")
 
 
-@dataclass(frozen=True)
-class Clip:
-    """Which clip of a world: camera (from 0), action, and number (from 1)."""
+class Clip(NamedTuple):
+    """Which clip of a world: camera (from 0), number (from 1), action."""
 
     camera: int
-    label: str
     number: int
+    label: str
 
 
 def write_world(
-    out: Path, spec: WorldSpec, *, cameras: int, clips_per_action: int, workers: int = 1, actions: int | None = None
+    world: World,
+    out: Path,
+    *,
+    cameras: int,
+    clips_per_action: int,
+    actions: Sequence[str] = tuple(ACTIONS),
+    workers: int = 1,
 ) -> Path:
-    """Render a world's clips into ``out`` and write ``out/clips.csv``; clips that are there already are kept.
+    """Render clips into ``out/<camera>/<action>-<number>.mp4`` and write ``out/clips.csv``.
 
-    A larger number of cameras or clips adds to what a smaller one gave.
+    Clips that are there already are kept: a run that was stopped goes on, and larger numbers add to what smaller ones
+    gave. A clip's bytes depend on the world, its camera, action and number, and on nothing else.
 
     Returns:
         The table: ``path`` relative to its folder, ``label``, ``source_id``, ``captured_at``.
 
     Raises:
-        UserError: A number makes no sense, or ``out`` holds another world or something else.
+        UserError: A number is below 1, or ``out`` holds another world or something else.
     """
-    _check(spec, cameras=cameras, clips_per_action=clips_per_action, workers=workers)
-    _claim(out, spec)
-    labels = sorted(ACTIONS)[:actions]
-    clips = [
-        Clip(camera, label, number)
-        for camera, number, label in product(range(cameras), range(1, clips_per_action + 1), labels)
-    ]
-    missing = [clip for clip in clips if not (out / _take(spec, clip).path).exists()]
-    if kept := len(clips) - len(missing):
-        logger.info("%d of %d clips are there already", kept, len(clips))
-    for camera in {clip.camera for clip in missing}:
-        (out / _camera(spec, camera).source_id).mkdir(exist_ok=True)
-    with _mapper(min(workers, len(missing))) as mapped:
-        progress = tqdm(mapped(partial(_render, out, spec), missing), "render", len(missing), unit="clip", disable=None)
-        for done, _ in enumerate(progress, start=1):
+    for name, value in (("cameras", cameras), ("clips-per-action", clips_per_action), ("workers", workers)):
+        if value < 1:
+            raise UserError(f"--{name} {value}: this must be at least 1")
+    _claim(out, world)
+    clips = [Clip(*which) for which in product(range(cameras), range(1, clips_per_action + 1), actions)]
+    missing = [clip for clip in clips if not (out / _take(world, clip).path).exists()]
+    if len(missing) < len(clips):
+        logger.info("%d of %d clips are there already", len(clips) - len(missing), len(clips))
+    with _mapping(min(workers, len(missing))) as mapped:
+        rendered = mapped(partial(_write_clip, world, out), missing)
+        for done, _ in enumerate(tqdm(rendered, "render", len(missing), unit="clip", disable=None), start=1):
             if done % _LOG_EVERY == 0:
                 logger.info("rendered %d of %d clips", done, len(missing))
-    table = out / "clips.csv"
-    _replace(table, _table(spec, clips).encode())
-    return table
+    return _write_table(world, out, clips)
 
 
-def _check(spec: WorldSpec, **numbers: int) -> None:
-    look_named(spec.look)
-    for name, value in numbers.items():
-        if value < 1:
-            raise UserError(f"--{name.replace('_', '-')} {value}: this must be at least 1")
-    if spec.seed < 0:
-        raise UserError(f"--seed {spec.seed}: this must be 0 or more")
-
-
-def _claim(out: Path, spec: WorldSpec) -> None:
+def _claim(out: Path, world: World) -> None:
     """Note which world the folder holds, so that clips of two worlds never mix."""
-    wanted = json.dumps(asdict(spec), indent=2) + "\n"
-    note = out / _SPEC
+    wanted = json.dumps(asdict(world), indent=2) + "\n"
+    note = out / _NOTE
     if note.exists():
         if note.read_text() != wanted:
-            raise UserError(f"{out}: this folder holds another world (see {_SPEC} in it); choose an empty one")
-        return
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UserError(f"{out}: this holds something else; choose a new or empty folder")
-    out.mkdir(parents=True, exist_ok=True)
-    _replace(note, wanted.encode())
+            raise UserError(f"{out}: this folder holds another world ({_NOTE} in it says which); choose an empty one")
+    elif out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UserError(f"{out}: something else is here; choose a new or empty folder")
+    else:
+        with replacing(note) as temporary:
+            temporary.write_text(wanted)
 
 
-@lru_cache(maxsize=64)
-def _camera(spec: WorldSpec, index: int) -> Camera:
-    return draw_camera(index, look_named(spec.look), spec.seed)
+@lru_cache(maxsize=128)
+def _camera(world: World, index: int) -> Camera:
+    return draw_camera(index, look_named(world.look), world.seed)
 
 
-def _take(spec: WorldSpec, clip: Clip) -> Take:
-    return draw_take(
-        _camera(spec, clip.camera),
-        clip.label,
-        clip.number,
-        look_named(spec.look),
-        key=(spec.seed, clip.camera, spec.batch),
-    )
+def _take(world: World, clip: Clip) -> Take:
+    key = (world.seed, crc32(world.look.encode()), clip.camera)
+    look = look_named(world.look)
+    return draw_take(_camera(world, clip.camera), clip.label, clip.number, look, world.batch, key)
 
 
-def _render(out: Path, spec: WorldSpec, clip: Clip) -> None:
-    take = _take(spec, clip)
-    _replace(out / take.path, encode(take.film(spec.num_frames, (spec.height, spec.width)), FPS))
+def _write_clip(world: World, out: Path, clip: Clip) -> None:
+    take = _take(world, clip)
+    with replacing(out / take.path) as temporary:
+        temporary.write_bytes(encode(take.film(world.num_frames, world.size), FPS))
 
 
 @contextmanager
-def _mapper(workers: int) -> Iterator[partial]:
+def _mapping(workers: int) -> Iterator[Callable[[Callable[[Clip], None], Sequence[Clip]], Iterator[None]]]:
+    """A ``map``, here or over processes, none of which outlives this one."""
     if workers <= 1:
         yield map
         return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=die_with_parent) as pool:
+    # A fresh interpreter each: a fork of a process with threads may hang.
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, spawn, initializer=die_with_parent) as pool:
         yield partial(pool.map, chunksize=4)
 
 
-def _table(spec: WorldSpec, clips: list[Clip]) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["path", "label", "source_id", "captured_at"])
-    for take in (_take(spec, clip) for clip in clips):
-        captured_at = take.captured_at.isoformat().replace("+00:00", "Z")
-        writer.writerow([take.path, take.label, take.camera.source_id, captured_at])
-    return text.getvalue()
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Write a file all or nothing."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_bytes(content)
-    temporary.replace(path)
+def _write_table(world: World, out: Path, clips: Sequence[Clip]) -> Path:
+    table = out / "clips.csv"
+    with replacing(table) as temporary, temporary.open("w", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["path", "label", "source_id", "captured_at"])
+        for take in (_take(world, clip) for clip in clips):
+            writer.writerow([take.path, take.label, take.camera.source_id, f"{take.captured_at:%Y-%m-%dT%H:%M:%SZ}"])
+    return table

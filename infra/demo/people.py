@@ -1,11 +1,13 @@
 """The people of the demonstration's world: proportions, clothes, and the tapered capsules they are drawn with."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
-from infra.demo.skeleton import Array, Motion, Proportions, place_joints
+from infra.demo.arrays import Array, array
+from infra.demo.skeleton import Motion, Proportions, place_joints
 
 Colour = tuple[float, float, float]
 
@@ -46,9 +48,14 @@ class Capsules(NamedTuple):
     radius_N2: Array
     rgb_N3: Array
 
-    def moved(self, by_T3: Array) -> "Capsules":
-        """The same capsules, displaced at each moment."""
-        return self._replace(start_TN3=self.start_TN3 + by_T3[:, None], end_TN3=self.end_TN3 + by_T3[:, None])
+    def each(self, order: Iterable[int] | None = None) -> Iterator[tuple[Array, Array, Array, Array]]:
+        """Start (T, 3), end (T, 3), radii (2,) and colour (3,) of one capsule after another."""
+        for index in range(len(self.rgb_N3)) if order is None else order:
+            yield self.start_TN3[:, index], self.end_TN3[:, index], self.radius_N2[index], self.rgb_N3[index]
+
+    def moved(self, by_3: Array) -> "Capsules":
+        """The same capsules, displaced."""
+        return self._replace(start_TN3=self.start_TN3 + by_3, end_TN3=self.end_TN3 + by_3)
 
 
 # From joint, to joint, radius at each in metres, garment.
@@ -57,13 +64,12 @@ _BODY = (
     ("left hip", "left waist", 0.098, 0.09, "trousers"),
     ("right waist", "right breast", 0.088, 0.1, "shirt"),
     ("left waist", "left breast", 0.088, 0.1, "shirt"),
-    ("right breast", "right shoulder", 0.095, 0.06, "shirt"),
-    ("left breast", "left shoulder", 0.095, 0.06, "shirt"),
+    ("right collar", "left collar", 0.07, 0.07, "shirt"),
     ("neck", "throat", 0.055, 0.05, "skin"),
     ("face", "crown", 0.088, 0.085, "skin"),
     ("nape", "crown", 0.085, 0.09, "hair"),
-    ("right shoulder", "right elbow", 0.056, 0.043, "sleeves"),
-    ("left shoulder", "left elbow", 0.056, 0.043, "sleeves"),
+    ("right shoulder", "right elbow", 0.06, 0.043, "sleeves"),
+    ("left shoulder", "left elbow", 0.06, 0.043, "sleeves"),
     ("right elbow", "right wrist", 0.042, 0.032, "skin"),
     ("left elbow", "left wrist", 0.042, 0.032, "skin"),
     ("right wrist", "right fingers", 0.038, 0.034, "skin"),
@@ -86,9 +92,9 @@ def figure(person: Person, motion: Motion, times_s: Array, heading: float) -> tu
     places = place_joints(*motion.poses(times_s), person.proportions, heading)
     start_TN3 = np.stack([places[start] for start, *_ in _BODY], axis=1)
     end_TN3 = np.stack([places[end] for _, end, *_ in _BODY], axis=1)
-    girth_N1 = np.float32([[1.0 if garment in ("skin", "hair") else person.proportions.girth] for *_, garment in _BODY])
-    radius_N2 = np.float32([radii for _, _, *radii, _ in _BODY]) * girth_N1
-    rgb_N3 = np.float32([getattr(person.outfit, garment) for *_, garment in _BODY])
+    girth_N1 = array([[1.0 if garment in ("skin", "hair") else person.proportions.girth] for *_, garment in _BODY])
+    radius_N2 = array([radii for _, _, *radii, _ in _BODY]) * girth_N1
+    rgb_N3 = array([getattr(person.outfit, garment) for *_, garment in _BODY])
     return Capsules(start_TN3, end_TN3, radius_N2, rgb_N3), places["root"]
 
 

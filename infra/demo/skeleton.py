@@ -8,9 +8,8 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[np.float32]
+from infra.demo.arrays import Array, array
 
 _FILE = Path(__file__).parent / "motions" / "motions.npz"
 _BLEND_S = 0.15
@@ -37,7 +36,7 @@ class Motion:
         """Time of the last frame."""
         return float(self.times_s[-1])
 
-    def poses(self, times_s: NDArray[np.float64]) -> tuple[Array, Array]:
+    def poses(self, times_s: Array) -> tuple[Array, Array]:
         """Root places (T, 3) and joint rotations (T, J, 4) at any times.
 
         A looping motion goes on by its net travel at every cycle; another holds its first and last pose.
@@ -46,16 +45,16 @@ class Motion:
             return self._between(np.clip(times_s, 0.0, self.duration_s))
         cycle_T, phase_T = np.divmod(times_s, self.duration_s)
         root_T3, rotations_TJ4 = self._between(phase_T)
-        share_T = np.clip(1.0 - (self.duration_s - phase_T) / _BLEND_S, 0.0, 1.0).astype(np.float32)
+        share_T = array(np.clip(1.0 - (self.duration_s - phase_T) / _BLEND_S, 0.0, 1.0))
         rotations_TJ4 = _mix(rotations_TJ4, self.rotations_TJ4[:1], share_T)
-        travel_3 = (self.root_T3[-1] - self.root_T3[0]) * np.float32([1, 0, 1])
-        return root_T3 + cycle_T[:, None].astype(np.float32) * travel_3, rotations_TJ4
+        travel_3 = (self.root_T3[-1] - self.root_T3[0]) * array([1, 0, 1])
+        return root_T3 + array(cycle_T)[:, None] * travel_3, rotations_TJ4
 
-    def _between(self, times_s: NDArray[np.float64]) -> tuple[Array, Array]:
+    def _between(self, times_s: Array) -> tuple[Array, Array]:
         after_T = np.clip(np.searchsorted(self.times_s, times_s, side="right"), 1, len(self.times_s) - 1)
         before_T = after_T - 1
         gap_T = np.maximum(self.times_s[after_T] - self.times_s[before_T], 1e-6)
-        share_T = ((times_s - self.times_s[before_T]) / gap_T).astype(np.float32)
+        share_T = array((times_s - self.times_s[before_T]) / gap_T)
         root_T3 = self.root_T3[before_T] + share_T[:, None] * (self.root_T3[after_T] - self.root_T3[before_T])
         return root_T3, _mix(self.rotations_TJ4[before_T], self.rotations_TJ4[after_T], share_T)
 
@@ -67,9 +66,9 @@ def load_motions() -> dict[str, Motion]:
         names = sorted(key.removesuffix(".loops") for key in file.files if key.endswith(".loops"))
         return {
             name: Motion(
-                file[f"{name}.times_s"].astype(np.float32),
-                file[f"{name}.root"].astype(np.float32),
-                file[f"{name}.rotations"].astype(np.float32),
+                array(file[f"{name}.times_s"]),
+                array(file[f"{name}.root"]),
+                array(file[f"{name}.rotations"]),
                 bool(file[f"{name}.loops"]),
             )
             for name in names
@@ -118,19 +117,21 @@ _ENDS = (
     ("left toes", "left ankle", (0.15, -0.04, 0.0), ""),
     ("right waist", "root", (0.0, 0.06, 0.055), "torso"),
     ("left waist", "root", (0.0, 0.06, -0.055), "torso"),
-    ("right breast", "chest", (0.0, 0.17, 0.08), "torso"),
-    ("left breast", "chest", (0.0, 0.17, -0.08), "torso"),
+    ("right breast", "chest", (0.0, 0.15, 0.075), "torso"),
+    ("left breast", "chest", (0.0, 0.15, -0.075), "torso"),
+    ("right collar", "chest", (-0.01, 0.215, 0.13), "torso"),
+    ("left collar", "chest", (-0.01, 0.215, -0.13), "torso"),
 )
 
 
 def place_joints(root_T3: Array, rotations_TJ4: Array, proportions: Proportions, heading: float) -> dict[str, Array]:
     """Where each joint and end of the body is (T, 3), the whole motion turned by ``heading`` radians about y."""
     turned_33 = _about_y(heading)
-    scaled_T3 = root_T3 * np.float32([1.0, proportions.leg, 1.0])
-    places = {"root": scaled_T3 @ turned_33.T}
+    scaled_T3 = root_T3 * array([1.0, proportions.leg, 1.0])
+    places: dict[str, Array] = {"root": scaled_T3 @ turned_33.T}
     frames = {"root": turned_33 @ _matrices(rotations_TJ4[:, 0])}
     for index, (name, parent, offset, part) in enumerate((*_RECORDED[1:], *_ENDS), start=1):
-        offset_3 = np.float32(offset) * np.float32(getattr(proportions, part) if part else 1.0)
+        offset_3 = array(offset) * (getattr(proportions, part) if part else 1.0)
         places[name] = places[parent] + frames[parent] @ offset_3
         if index < len(_RECORDED):
             frames[name] = frames[parent] @ _matrices(rotations_TJ4[:, index])
@@ -138,7 +139,7 @@ def place_joints(root_T3: Array, rotations_TJ4: Array, proportions: Proportions,
 
 
 def _mix(from_TJ4: Array, to_TJ4: Array, share_T: Array) -> Array:
-    same_side = np.where((from_TJ4 * to_TJ4).sum(-1, keepdims=True) < 0, np.float32(-1), np.float32(1))
+    same_side = np.where((from_TJ4 * to_TJ4).sum(-1, keepdims=True) < 0, array(-1), array(1))
     mixed_TJ4 = from_TJ4 + share_T[:, None, None] * (to_TJ4 * same_side - from_TJ4)
     normalised: Array = mixed_TJ4 / np.linalg.norm(mixed_TJ4, axis=-1, keepdims=True)
     return normalised
@@ -156,4 +157,4 @@ def _matrices(quaternion_T4: Array) -> Array:
 
 def _about_y(angle: float) -> Array:
     cosine, sine = np.cos(angle), np.sin(angle)
-    return np.float32([[cosine, 0, sine], [0, 1, 0], [-sine, 0, cosine]])
+    return array([[cosine, 0, sine], [0, 1, 0], [-sine, 0, cosine]])

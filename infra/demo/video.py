@@ -4,7 +4,7 @@ import io
 
 import av
 
-from infra.demo.renderer import Frames
+from infra.demo.arrays import Frames
 
 # One thread: with several, how x264 divides the picture depends on the machine. Bit-exact: no versions, no dates.
 _CONTAINER = {"fflags": "+bitexact"}
