@@ -68,7 +68,8 @@ class _Video:
         self._recipe = recipe
         self._stream = container.streams.best("video")
         if self._stream is None or self._stream.codec_context is None:
-            raise Refused("has no video, only sound" if container.streams.audio else "has no video")
+            sound = "has no video, only sound"
+            raise Refused(sound if container.streams.audio else "has no video that can be read; it may be cut off")
         decoder = self._stream.codec_context
         if decoder.name not in _CODECS.split(","):
             raise Refused(
@@ -77,19 +78,23 @@ class _Video:
         if decoder.width * decoder.height > _MAX_PIXELS:
             raise Refused(f"has {decoder.width} x {decoder.height} pixels, more than {_MAX_PIXELS:,} are not taken")
         decoder.thread_count = 1  # files are decoded side by side instead
+        # AVI has no presentation times, and what is made up for it is wrong where frames are reordered.
+        self._is_timeless = container.format.name == "avi"
 
     @property
     def declared_s(self) -> float | None:
         """The duration that the file claims, of its video where it says that."""
         if self._stream.duration is not None:
             return float(self._stream.duration * self._stream.time_base)
-        if stated := _seconds(self._stream.metadata.get("DURATION", "")):
-            return stated
-        return None if self._container.duration is None else float(self._container.duration / av.time_base)
+        ended_s = _seconds(self._stream.metadata.get("DURATION", ""))
+        if ended_s is None and self._container.duration is not None:
+            ended_s = float(self._container.duration / av.time_base)
+        # Matroska counts from zero, whatever its first time stamp is.
+        return None if ended_s is None else ended_s - float((self._stream.start_time or 0) * self._stream.time_base)
 
     def pictures(self, from_s: float) -> Iterator[Picture]:
         """Decoded frames in order of presentation, from at or before ``from_s``."""
-        origin = self._stream.start_time
+        origin = None if self._is_timeless else self._stream.start_time
         if origin is not None and from_s >= _SEEK_FROM_S:
             self._container.seek(origin + int(from_s / self._stream.time_base), stream=self._stream)
             pictures = self._decoded(origin)
@@ -102,13 +107,11 @@ class _Video:
         yield from self._decoded(origin)
 
     def _decoded(self, origin: int | None) -> Iterator[Picture]:
-        reached_s = 0.0
+        reached_s, stamps = 0.0, _Stamps(decoding_order=self._is_timeless)
         try:
             for packet in self._container.demux(self._stream):
                 for frame in packet.decode():
-                    stamp = frame.pts if frame.pts is not None else frame.dts
-                    if stamp is None:
-                        raise Refused("has frames without time stamps")
+                    stamp = stamps.of(frame)
                     if frame.width * frame.height > _MAX_PIXELS:
                         raise Refused(f"has a frame of {frame.width} x {frame.height} pixels")
                     origin = stamp if origin is None else origin
@@ -117,6 +120,26 @@ class _Video:
                     yield Picture(frame, reached_s, self._stream, self._recipe, damaged=damaged)
         except av.FFmpegError as error:
             raise Refused(f"cannot be decoded beyond {reached_s:.2f} s: {error.strerror}") from None
+
+
+class _Stamps:
+    """When each decoded frame is shown, in units of the stream's time base."""
+
+    def __init__(self, *, decoding_order: bool) -> None:
+        self._decoding_order = decoding_order
+        self._last: int | None = None
+        self._step: int | None = None
+
+    def of(self, frame: Any) -> int:
+        stamp = frame.dts if self._decoding_order or frame.pts is None else frame.pts
+        if stamp is None and self._last is not None and self._step is not None:
+            stamp = self._last + self._step  # the last frames leave the decoder when nothing goes in any more
+        if stamp is None:
+            raise Refused("has frames without time stamps")
+        if self._last is not None:
+            self._step = stamp - self._last
+        self._last = int(stamp)
+        return self._last
 
 
 def _seconds(clock: str) -> float | None:

@@ -16,6 +16,7 @@ _MATRICES = {1: Colorspace.ITU709, 7: Colorspace.SMPTE240M, 9: Colorspace.BT2020
 _UNSPECIFIED = 2
 _HD_HEIGHT = 720
 _MIN_SIDE = 16
+_EPSILON = 1e-6
 
 _reformatter = VideoReformatter()
 
@@ -78,8 +79,8 @@ class Picture:
         scale = min(1.0, self._recipe.short_side / min(width, height))
         return _reformatter.reformat(
             self._frame,
-            width=round(width * scale),
-            height=round(height * scale),
+            width=_even(width * scale),
+            height=_even(height * scale),
             format="yuvj420p",
             interpolation=_SCALER,
             src_colorspace=_MATRICES.get(self._frame.colorspace, self._guessed_matrix),
@@ -102,6 +103,11 @@ class Picture:
     @property
     def _is_full_range(self) -> bool:
         return bool(self._frame.color_range == ColorRange.JPEG) or str(self._frame.format.name).startswith("yuvj")
+
+
+def _even(side: float) -> int:
+    # With 4:2:0 chroma the JPEG encoder reads beyond planes of odd size: bytes that differ from run to run.
+    return int(side / 2 + _EPSILON) * 2
 
 
 def _pixels(plane: Any) -> NDArray[np.uint8]:

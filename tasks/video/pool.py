@@ -19,6 +19,7 @@ _ROOT = Path(tasks.__file__).parents[1]
 _BASE_TIMEOUT_S = 60.0
 _TIMEOUT_PER_SECOND = 4.0
 _JOBS_AHEAD = 3
+_COMMAND = [sys.executable, "-m", "tasks.video.worker"]
 Outcomes = list[DecodedClip | Refused]
 _CRASH = "crashed the decoder"
 
@@ -76,7 +77,7 @@ class _Workers:
             for _ in job.segments:
                 outcomes.append(receive_outcome(process.stdout))
         except (Garbled, OSError):
-            process.kill()
+            self._give_up(process)
             reason = f"took more than {_time_limit_s(job):.0f} s to decode" if timed_out.is_set() else _CRASH
             outcomes += [Refused(reason, lasting=False)] * (len(job.segments) - len(outcomes))
         finally:
@@ -91,17 +92,19 @@ class _Workers:
 
     def _process(self) -> "subprocess.Popen[bytes]":
         process: subprocess.Popen[bytes] | None = getattr(self._local, "process", None)
-        if process is not None and process.poll() is None:
-            return process
+        if process is None:
+            with self._lock:
+                if self._closed:
+                    raise CancelledError
+                process = self._local.process = _started()
+                self._all.append(process)
+        return process
+
+    def _give_up(self, process: "subprocess.Popen[bytes]") -> None:
+        self._local.process = None
         with self._lock:
-            if self._closed:
-                raise CancelledError
-            if process is not None:
-                self._all.remove(process)
-                _end(process)
-            process = self._local.process = _started()
-            self._all.append(process)
-            return process
+            self._all.remove(process)
+        _end(process)
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
@@ -116,14 +119,16 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
 def _started() -> "subprocess.Popen[bytes]":
     paths = [str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     process = subprocess.Popen(
-        [sys.executable, "-m", "tasks.video.worker"],
+        _COMMAND,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
     )
     assert process.stdout is not None
     if process.stdout.readline() != READY:
-        raise RuntimeError(f"the decoding process does not start (exit code {process.wait()}); see its message above")
+        code = process.wait()
+        _end(process)
+        raise RuntimeError(f"the decoding process does not start (exit code {code}); see its message above")
     return process
 
 

@@ -129,7 +129,10 @@ def _read_table(path: Path) -> pd.DataFrame:
         if path.suffix.lower() == ".parquet":
             return pd.read_parquet(path)
         # "None" or "NA" may be a label: only an empty cell is empty.
-        return pd.read_csv(path, dtype=str, keep_default_na=False, na_values=[""], skipinitialspace=True)
+        table = pd.read_csv(path, dtype=str, keep_default_na=False, na_values=[""], skipinitialspace=True)
+        if not isinstance(table.index, pd.RangeIndex):
+            raise ValueError("its rows have more cells than its header; put quotes around cells with commas")
+        return table
     except pd.errors.EmptyDataError:
         raise UserError(f"{path}: the table is empty; give it the columns path and label") from None
     except PermissionError:
