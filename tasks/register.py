@@ -57,7 +57,7 @@ def register(workspace: Path, params: Params, *, commit: str, dataset_version: s
         if known := versions_with_key(client, name, KEY, identity.key):
             return _recorded(name, int(known[0].version), client, identity)
         logged = _logged_model(client, name, identity) or _log(client, workspace, params, identity)
-        version = _create_version(client, name, logged, identity, _description(workspace, logged))
+        version = _create_version(client, name, logged, identity, _description(workspace, params, logged))
         return _recorded(name, version, client, identity)
 
 
@@ -170,12 +170,13 @@ def _headline(metrics: dict[str, Any]) -> dict[str, float]:
     return {**own, **before, **gain}
 
 
-def _description(workspace: Path, logged: "LoggedModel") -> str:
+def _description(workspace: Path, params: Params, logged: "LoggedModel") -> str:
     metrics = _metrics(workspace)
+    accuracy, low, high = (f"{metrics[key]:.3f}" for key in ("accuracy", "accuracy_low", "accuracy_high"))
     run = f"#/experiments/{logged.experiment_id}/runs/{logged.source_run_id}"
     return (
-        f"Accuracy {metrics['accuracy']:.3f} (95% interval {metrics['accuracy_low']:.3f} to "
-        f"{metrics['accuracy_high']:.3f}) on {metrics['clips']} test clips of {metrics['sources']} sources.\n\n"
+        f"Accuracy {accuracy} ({params.evaluate.confidence:.0%} interval {low} to {high}); "
+        f"test clips: {metrics['clips']}, sources: {metrics['sources']}.\n\n"
         f"[Report of the round]({run}/artifacts/{layout.REPORT.name}) · [Run]({run})"
     )
 
