@@ -261,12 +261,18 @@ def _write(out: Path, metrics: dict[str, Any], predictions: pd.DataFrame, num_bi
     with replacing(out / layout.PREDICTIONS.name) as temporary:
         pq.write_table(pa.Table.from_pandas(predictions, schema=_PREDICTIONS, preserve_index=False), temporary)
     with replacing(out / layout.CONFUSION.name) as temporary:
-        test[["label", "predicted"]].rename(columns={"label": "actual"}).to_csv(temporary, index=False)
+        pairs = pd.DataFrame({"actual": test["label"], "predicted": test["predicted"]})
+        pairs.map(_plottable).to_csv(temporary, index=False)
     with replacing(out / layout.RELIABILITY.name) as temporary:
         bins = reliability(test["confidence"].to_numpy(), test["correct"].to_numpy(), num_bins)
         bins.round(_DIGITS).to_csv(temporary, index=False)
     with replacing(out / layout.METRICS.name) as temporary:
         temporary.write_text(json.dumps(_rounded(metrics), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _plottable(label: str) -> str:
+    """What cannot end a script: ``dvc plots show`` writes its tables into one as they are."""
+    return label.replace("<", "\N{SINGLE LEFT-POINTING ANGLE QUOTATION MARK}")
 
 
 def _rounded(value: Any) -> Any:

@@ -95,9 +95,11 @@ def _points(difference: float) -> str:
 
 
 def _number(value: Any) -> str:
-    """Four significant digits where the value is a float; a dash where it is missing."""
+    """Four significant digits where the value is a float, words for truths, a dash where it is missing."""
     if value is None or value != value:  # not a number
         return "\N{EN DASH}"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 

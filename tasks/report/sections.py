@@ -165,6 +165,7 @@ def search(found: Round) -> Search:
     """The trials and what they taught."""
     best = found.best
     finished = found.trials.dropna(subset=["value"])
+    shown = found.trials.drop(columns="best_so_far", errors="ignore").dropna(axis=1, how="all")
     alt = f"Objective by trial; the best is trial {best['trial']} with {best['value']:.4g}"
     return Search(
         best["values"],
@@ -176,25 +177,41 @@ def search(found: Round) -> Search:
             alt=alt,
         ),
         list(zip(found.importance["parameter"], found.importance["importance"], strict=True)),
-        list(found.trials.columns),
-        found.trials.astype(object).where(found.trials.notna(), None).values.tolist(),
+        list(shown.columns),
+        shown.astype(object).where(shown.notna(), None).values.tolist(),
     )
 
 
-def training(found: Round) -> list[Markup]:
+@dataclass(frozen=True)
+class Training:
+    """How fine-tuning went.
+
+    Attributes:
+        plots: Loss and accuracy by epoch.
+        two_phases: Whether the head was trained alone before the whole network.
+    """
+
+    plots: list[Markup]
+    two_phases: bool
+
+
+def training(found: Round) -> Training:
     """Learning curves: loss and accuracy."""
     curves = found.curves
     head = curves.loc[curves["phase"] == "head", "epoch"]
-    boundary = float(head.max()) if 0 < len(head) < len(curves) else None
-    return [
-        plots.curves(
-            [plots.Line(split, curves["epoch"], curves[f"{split}_{what}"]) for split in ("train", "val")],
-            y_label=what,
-            alt=f"{what.capitalize()} by epoch; the last on val is {curves[f'val_{what}'].iloc[-1]:.3g}",
-            boundary=boundary,
-        )
-        for what in ("loss", "accuracy")
-    ]
+    two_phases = 0 < len(head) < len(curves)
+    return Training(
+        [
+            plots.curves(
+                [plots.Line(split, curves["epoch"], curves[f"{split}_{what}"]) for split in ("train", "val")],
+                y_label=what,
+                alt=f"{what.capitalize()} by epoch; the last on val is {curves[f'val_{what}'].iloc[-1]:.3g}",
+                boundary=float(head.max()) if two_phases else None,
+            )
+            for what in ("loss", "accuracy")
+        ],
+        two_phases,
+    )
 
 
 def classes(found: Round, params: EvaluateParams, seed: int) -> list[Bar]:

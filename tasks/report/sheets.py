@@ -14,7 +14,7 @@ from models.clips.shards import ClipStore
 
 _GAP = 2
 _QUALITY = 76
-_WIDEST, _NARROWEST = 128, 40
+_WIDEST, _NARROWEST = 160, 40
 _FRAMES_AT_WIDEST = 200
 
 

@@ -88,8 +88,9 @@ def source_bootstrap(
         _standard_error(sum_S, num_clips_S, resamples, seed),
         float(scaled_N.std()) / math.sqrt(len(scaled_N)),  # were all clips independent
     )
-    scaled = _scaled_interval(mean, error, len(sum_S), confidence)
-    return Interval(float(values_N.mean()), *(low + (high - low) * end for end in scaled))
+    below, above = (low + (high - low) * end for end in _scaled_interval(mean, error, len(sum_S), confidence))
+    estimate = float(values_N.mean())
+    return Interval(estimate, min(below, estimate), max(above, estimate))  # rounding aside, they are in order
 
 
 def paired_source_bootstrap(

@@ -138,14 +138,11 @@ def _curves() -> pd.DataFrame:
 
 
 def _trials() -> pd.DataFrame:
-    return pd.DataFrame(
-        {
-            "trial": [0, 1, 2],
-            "state": ["COMPLETE", "COMPLETE", "PRUNED"],
-            "value": [1.1, 0.9, None],
-            "lr": [0.002, 0.001, 0.1],
-        }
-    )
+    return pd.DataFrame({
+        "trial": [0, 1, 2], "state": ["complete", "complete", "pruned"], "default": [True, False, False],
+        "value": [1.1, 0.9, None], "val_accuracy": [0.6, 0.7, None], "best_so_far": [1.1, 0.9, 0.9],
+        "epochs": [8, 8, 2], "lr": [0.002, 0.001, 0.1], "error": None,
+    })  # fmt: skip
 
 
 def _write_table(path: Path, table: pd.DataFrame) -> None:

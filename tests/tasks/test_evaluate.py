@@ -1,30 +1,64 @@
 import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
 import pytest
+import torch
+import yaml
 
 from models.build import build_model
+from models.clips.loader import ClipLoader
+from models.clips.manifest import read_manifest, write_manifest
+from models.errors import UserError
+from models.predict import predict
 from models.saved import save_model
 from models.spec import ModelParams
+from tasks import evaluate as stage
+from tasks import layout
 from tasks.evaluate import evaluate
 from tasks.params import BaseParams, EvaluateParams
 from tests.support.dataset import write_dataset
 
-BASE = BaseParams(name="test")
+ROOT = Path(__file__).parents[2]
+BASE = BaseParams(name="test", seed=4)
 PARAMS = EvaluateParams(bootstrap=100, bins=5, batch_size=8)
 MODEL = ModelParams(family="efficientnet_lite0", flavour="debug")
 LABELS = ["left", "right"]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _home(tmp_path_factory: pytest.TempPathFactory):
-    from tasks.settings import settings
+class Recorder:
+    """A tracker that remembers."""
+
+    def __init__(self) -> None:
+        self.logged: dict[str, float] = {}
+        self.files: list[str] = []
+
+    def metrics(self, values: dict[str, float]) -> None:
+        self.logged |= values
+
+    def artifact(self, path: Path) -> None:
+        assert path.exists()
+        self.files.append(path.name)
+
+
+@pytest.fixture(scope="module")
+def recorder() -> Iterator[Recorder]:
+    recorder = Recorder()
+
+    @contextmanager
+    def tracked(stage: str, experiment: str) -> Iterator[Recorder]:
+        assert (stage, experiment) == ("evaluate", "test")
+        yield recorder
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("VIDEOLOOP_HOME", str(tmp_path_factory.mktemp("home")))
-        settings.cache_clear()
-        yield
-    settings.cache_clear()
+        patch.setattr(stage, "tracked", tracked)
+        yield recorder
 
 
 @pytest.fixture(scope="module")
@@ -40,17 +74,176 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def results(data: Path, model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def results(data: Path, model: Path, recorder: Recorder, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("results") / "evaluate"
     evaluate(BASE, PARAMS, data=data, model=model, out=out)
     return out
 
 
-def test_metrics_count_what_was_tested(results: Path):
-    metrics = json.loads((results / "metrics.json").read_text(encoding="utf-8"))
+@pytest.fixture(scope="module")
+def metrics(results: Path) -> dict:
+    return json.loads((results / "metrics.json").read_text(encoding="utf-8"))
+
+
+def test_metrics_say_what_was_tested(metrics: dict):
     assert (metrics["clips"], metrics["sources"], metrics["classes"]) == (8, 1, 2)
-    assert metrics["interval_is_rough"]
-    assert metrics["before"]["majority"]["accuracy"] == 0.5
-    assert set(metrics["gain"]) == {"over_majority", "over_initial", "over_pretrained_features"}
+    assert (metrics["accuracy_low"], metrics["accuracy_high"], metrics["interval_is_rough"]) == (0.0, 1.0, True)
     assert metrics["per_class"]["left"]["clips"] == metrics["per_class"]["right"]["clips"] == 4
     assert metrics["per_source"] == {"cam4": {"accuracy": metrics["accuracy"], "clips": 8}}
+
+
+def test_metrics_agree_with_the_predictions(metrics: dict, results: Path, data: Path, model: Path):
+    predictions = pq.read_table(results / "predictions.parquet").to_pandas()
+    assert predictions.groupby("split").size().to_dict() == {"test": 8, "val": 8}
+    test = predictions[predictions["split"] == "test"]
+    assert metrics["accuracy"] == pytest.approx(test["correct"].mean())
+    assert metrics["per_class"]["left"]["recall"] == pytest.approx(test["correct"][test["label"] == "left"].mean())
+    probabilities = np.stack(test["probabilities"])
+    assert [LABELS[index] for index in probabilities.argmax(1)] == test["predicted"].tolist()
+    assert test["confidence"].to_numpy() == pytest.approx(probabilities.max(1))
+    truth = probabilities[np.arange(8), [LABELS.index(label) for label in test["label"]]]
+    assert metrics["loss"] == pytest.approx(-np.log(truth).mean(), abs=1e-5)
+
+
+def test_before_is_the_model_as_it_started(metrics: dict, data: Path):
+    clips = read_manifest(data / "manifest.parquet")
+    clips = clips[clips["split"] == "test"]
+    started = build_model(MODEL, len(LABELS), seed=BASE.seed)
+    predicted = predict(started, ClipLoader(data, clips, LABELS, started.clip_input, 8)).argmax(1)
+    assert metrics["before"]["initial"]["accuracy"] == np.mean([LABELS[at] for at in predicted] == clips["label"])
+    assert metrics["before"]["majority"]["accuracy"] == 0.5
+
+
+def test_gains_are_differences(metrics: dict):
+    for name, before in metrics["before"].items():
+        gain = metrics["gain"][f"over_{name}"]
+        assert gain["difference"] == pytest.approx(metrics["accuracy"] - before["accuracy"])
+        assert gain["low"] <= gain["difference"] <= gain["high"]
+
+
+def test_a_linear_classifier_finds_what_pretrained_features_hold(
+    data: Path, model: Path, recorder: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def features(model: torch.nn.Module, loader: ClipLoader) -> torch.Tensor:
+        label_N = torch.cat([batch.label_B for batch in loader.epoch(0)]).float()
+        noise_NTD = torch.randn(len(label_N), 4, 24, generator=torch.Generator().manual_seed(0))
+        noise_NTD[:, :, 0] += 20 * label_N[:, None]
+        return noise_NTD
+
+    monkeypatch.setattr(stage, "plain_features", features)
+    evaluate(BASE, PARAMS, data=data, model=model, out=tmp_path)
+    metrics = json.loads((tmp_path / "metrics.json").read_text(encoding="utf-8"))
+    assert metrics["before"]["pretrained_features"]["accuracy"] == 1.0
+
+
+def test_tables_for_plots(results: Path, metrics: dict):
+    confusion = pd.read_csv(results / "confusion.csv")
+    assert (confusion["actual"] == confusion["predicted"]).mean() == pytest.approx(metrics["accuracy"])
+    bins = pd.read_csv(results / "reliability.csv")
+    assert bins["clips"].sum() == 8
+    gap = ((bins["confidence"] - bins["accuracy"]).abs() * bins["clips"]).sum() / 8
+    assert metrics["ece"] == pytest.approx(gap, abs=1e-5)
+
+
+def test_mlflow_gets_numbers_without_names_of_classes_and_all_files(results: Path, metrics: dict, recorder: Recorder):
+    assert recorder.logged["accuracy"] == pytest.approx(metrics["accuracy"], abs=1e-6)
+    assert recorder.logged["before.majority.accuracy"] == 0.5
+    assert "gain.over_initial" in recorder.logged
+    assert not [name for name in recorder.logged if "left" in name or "cam4" in name]
+    assert {"metrics.json", "predictions.parquet", "confusion.csv", "reliability.csv"} <= set(recorder.files)
+
+
+def test_same_inputs_give_the_same_bytes(results: Path, data: Path, model: Path, recorder: Recorder, tmp_path: Path):
+    evaluate(BASE, PARAMS, data=data, model=model, out=tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(path.name for path in results.iterdir())
+    for path in tmp_path.iterdir():
+        assert path.read_bytes() == (results / path.name).read_bytes(), path.name
+
+
+def changed(data: Path, tmp_path: Path, change) -> Path:
+    """A copy of the dataset whose manifest went through ``change``."""
+    copy = tmp_path / "data"
+    copy.mkdir()
+    (copy / "shards").symlink_to(data / "shards")
+    manifest = read_manifest(data / "manifest.parquet")
+    change(manifest)
+    write_manifest(manifest, copy / "manifest.parquet")
+    return copy
+
+
+def relabel(label: str | None):
+    def change(manifest: pd.DataFrame) -> None:
+        manifest.loc[manifest["clip_id"] == "cam4-left-0", "label"] = label
+
+    return change
+
+
+def test_clips_without_label_do_not_count(data: Path, model: Path, recorder: Recorder, tmp_path: Path):
+    evaluate(BASE, PARAMS, data=changed(data, tmp_path, relabel(None)), model=model, out=tmp_path / "out")
+    metrics = json.loads((tmp_path / "out" / "metrics.json").read_text(encoding="utf-8"))
+    assert metrics["clips"] == 7
+    assert metrics["per_class"]["left"]["clips"] == 3
+
+
+def test_what_cannot_be_measured_is_said(data: Path, model: Path, recorder: Recorder, tmp_path: Path):
+    def only_left(manifest: pd.DataFrame) -> None:
+        manifest.loc[(manifest["split"] == "train") & (manifest["label"] == "right"), "split"] = "val"
+
+    def nothing_to_test(manifest: pd.DataFrame) -> None:
+        manifest.loc[manifest["split"] == "test", "split"] = "val"
+
+    cases = {"'up'": relabel("up"), "no labelled clip is in test": nothing_to_test, "a single label": only_left}
+    for number, (message, change) in enumerate(cases.items()):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        with pytest.raises(UserError, match=message):
+            evaluate(BASE, PARAMS, data=changed(data, folder, change), model=model, out=folder / "out")
+        assert not (folder / "out").exists()
+
+
+def test_labels_cannot_break_out_of_the_page_that_dvc_makes(data: Path, recorder: Recorder, tmp_path: Path):
+    hostile = "<script>alert(1)<!--"
+
+    def rename(manifest: pd.DataFrame) -> None:
+        manifest["label"] = manifest["label"].replace("left", hostile)
+
+    labels = sorted([hostile, "right"])
+    save_model(tmp_path / "model", build_model(MODEL, 2, seed=0), MODEL, labels)
+    evaluate(BASE, PARAMS, data=changed(data, tmp_path, rename), model=tmp_path / "model", out=tmp_path / "out")
+    assert "<" not in (tmp_path / "out" / "confusion.csv").read_text(encoding="utf-8")
+    assert hostile in json.loads((tmp_path / "out" / "metrics.json").read_text(encoding="utf-8"))["per_class"]
+
+
+@pytest.mark.integration
+def test_dvc_shows_and_compares_metrics_and_plots(results: Path, tmp_path: Path):
+    def run(*command: str) -> str:
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    dvc = (sys.executable, "-m", "dvc")
+    git = ("git", "-c", "user.name=test", "-c", "user.email=test@example.invalid")
+    out = tmp_path / layout.METRICS.parent
+    out.mkdir(parents=True)
+    for path in results.iterdir():
+        (out / path.name).write_bytes(path.read_bytes())
+    outputs = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]["evaluate"]
+    described = {key: outputs[key] for key in ("outs", "metrics", "plots")}
+    (tmp_path / "dvc.yaml").write_text(yaml.safe_dump({"stages": {"evaluate": {"cmd": "true", **described}}}))
+    run(*git, "init", "-q")
+    run(*dvc, "init", "-q")
+    run(*dvc, "commit", "-q", "-f")
+    run(*git, "add", ".")
+    run(*git, "commit", "-q", "-m", "first")
+    metrics = json.loads((out / "metrics.json").read_text(encoding="utf-8"))
+    (out / "metrics.json").write_text(json.dumps({**metrics, "accuracy": 0.875}))
+
+    assert "accuracy" in run(*dvc, "metrics", "show")
+    difference = json.loads(run(*dvc, "metrics", "diff", "--json"))[str(layout.METRICS)]
+    assert difference == {
+        "accuracy": {"old": metrics["accuracy"], "new": 0.875, "diff": pytest.approx(0.875 - metrics["accuracy"])}
+    }
+    run(*dvc, "plots", "show", "-o", "plots")
+    page = (tmp_path / "plots" / "index.html").read_text(encoding="utf-8")
+    assert '"actual": "left"' in page
+    assert '"confidence"' in page
