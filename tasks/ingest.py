@@ -100,6 +100,8 @@ def ingest(
         manifest = _with_splits(others, rows, kept, split, seed)
         write_manifest(manifest, data / MANIFEST.name, note=_split_key(split, seed))
         shelf.sweep(manifest["shard"])
+        for leftover in data.glob(".*.parquet.*"):
+            leftover.unlink()
     return IngestSummary(
         clips=len(manifest),
         new_clips=int((~manifest["clip_id"].isin(known["clip_id"])).sum()),
@@ -187,15 +189,15 @@ def _report(rejected: Sequence[Rejected]) -> None:
 
 
 def _check_others(others: pd.DataFrame, shelf: Shelf, data: Path) -> None:
-    strange = others[~others["shard"].map(shelf.holds).astype(bool)]
+    strange = others[~others["shard"].isin(shelf.shards)]
     if strange.empty:
         return
-    shard = data / SHARDS.name / strange["shard"].iloc[0]
-    if not shard.exists():
-        raise UserError(f"{shard}: this shard of the dataset is missing; run `dvc checkout`")
+    shard = strange["shard"].iloc[0]
+    if shard not in shelf.shards_of_other_recipes:
+        raise UserError(f"{data / SHARDS.name / shard}: this shard is missing or damaged; run `dvc checkout --force`")
     raise UserError(
-        f"{data}: {len(strange)} clips that the source does not name were stored with other ingest parameters: set "
-        "ingest in params.yaml as it was, or ingest a source that names all clips"
+        f"{data}: {len(strange)} clips that the source does not name were stored with other parameters: set ingest in "
+        "params.yaml as it was, or ingest a source that names all clips"
     )
 
 

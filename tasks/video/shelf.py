@@ -38,6 +38,10 @@ class Shelf:
         recipe: How frames are stored.
         clips_per_shard: At most.
         preferred: Shards that the manifest names; where two hold the same clip they win.
+
+    Attributes:
+        shards: Those that are here, readable, and made by the recipe.
+        shards_of_other_recipes: Those that are here and readable, and were made otherwise.
     """
 
     def __init__(self, folder: Path, recipe: Recipe, clips_per_shard: int, preferred: Collection[str]) -> None:
@@ -45,7 +49,8 @@ class Shelf:
         self._note = storage_key(recipe)
         self._clips_per_shard = clips_per_shard
         self._stored: dict[str, Stored] = {}
-        self._shards: set[str] = set()
+        self.shards: set[str] = set()
+        self.shards_of_other_recipes: set[str] = set()
         self._waiting: list[StoredClip] = []
         folder.mkdir(parents=True, exist_ok=True)
         for path in sorted(folder.glob(f"*{SUFFIX}"), key=lambda path: (path.name not in preferred, path.name)):
@@ -54,10 +59,6 @@ class Shelf:
     def get(self, clip_id: str) -> Stored | None:
         """The stored clip, if there is one."""
         return self._stored.get(clip_id)
-
-    def holds(self, shard: str) -> bool:
-        """Whether the shard is here, readable, and made by the same recipe."""
-        return shard in self._shards
 
     def add(self, clip_id: str, clip: DecodedClip) -> None:
         """Store a clip, in a shard that is written once it is full."""
@@ -75,14 +76,14 @@ class Shelf:
         places = write_shard(self._folder, self._waiting, self._note)
         for clip, (shard, row) in zip(self._waiting, places, strict=True):
             self._stored[clip.clip_id] = Stored(shard, row, json.loads(clip.facts))
-            self._shards.add(shard)
+            self.shards.add(shard)
         self._waiting.clear()
 
     def sweep(self, named: Iterable[str]) -> None:
         """Remove every file that is not one of the ``named`` shards: leftovers of interrupted or older ingests."""
         keep = set(named)
         for path in sorted(self._folder.iterdir()):
-            if path.name not in keep:
+            if path.name not in keep and not path.is_dir():
                 path.unlink()
 
     def _read(self, path: Path) -> None:
@@ -92,8 +93,9 @@ class Shelf:
             logger.warning("%s", error)
             return
         if index.note != self._note:
+            self.shards_of_other_recipes.add(path.name)
             return
-        self._shards.add(path.name)
+        self.shards.add(path.name)
         for row, (clip_id, facts) in enumerate(index.facts.items()):
             self._stored.setdefault(clip_id, Stored(path.name, row, json.loads(facts)))
 
