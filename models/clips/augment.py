@@ -25,8 +25,7 @@ class Preprocess:
     def __call__(self, clip_BTHWC: Tensor) -> Tensor:
         """Turn uint8 frames into a normalised float32 ``clip_BCTSS``."""
         num_clips, num_frames, height, width, _ = clip_BTHWC.shape
-        side = min(height, width)
-        box = ((width - side) // 2, (height - side) // 2, side, side)
+        box = _centre_square(height, width)
         clip_BCTSS = _empty_input(num_clips, num_frames, self._input, clip_BTHWC.device)
         for clip in range(num_clips):
             crop_and_resize(clip_BTHWC[clip], box, clip_BCTSS[clip])
@@ -71,6 +70,8 @@ class Augment:
 
     def _random_boxes(self, num_clips: int, height: int, width: int, generator: torch.Generator) -> Tensor:
         area_B, aspect_B, x_B, y_B = torch.rand(4, num_clips, generator=generator)
+        if self._params.crop_scale == 1.0:
+            return torch.tensor(_centre_square(height, width)).expand(num_clips, 4)
         area_B = height * width * (self._params.crop_scale + (1.0 - self._params.crop_scale) * area_B)
         aspect_B = _ASPECT ** (2.0 * aspect_B - 1.0)
         width_B = (area_B * aspect_B).sqrt().clamp(max=width)
@@ -112,6 +113,11 @@ def crop_and_resize(frames_THWC: Tensor, box: Sequence[int], out_CTSS: Tensor, *
     size = out_CTSS.shape[-2:]
     resized_TCSS = torch.nn.functional.interpolate(frames_TCHW, size, mode="bilinear", antialias=True)
     out_CTSS.copy_((resized_TCSS.flip(-1) if flip else resized_TCSS).transpose(0, 1))
+
+
+def _centre_square(height: int, width: int) -> tuple[int, int, int, int]:
+    side = min(height, width)
+    return (width - side) // 2, (height - side) // 2, side, side
 
 
 def _empty_input(num_clips: int, num_frames: int, clip_input: ClipInput, device: torch.device) -> Tensor:

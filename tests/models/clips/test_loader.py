@@ -1,0 +1,158 @@
+import threading
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import simplejpeg
+import torch
+
+from models.clips.loader import Batch, ClipLoader, common_size
+from models.clips.sampling import ClipInput
+from models.clips.shards import StoredClip, write_shard
+from models.errors import UserError
+from models.spec import AugmentParams
+
+INPUT = ClipInput(num_frames=4, span_s=None, size=16, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
+LABELS = ["run", "walk"]
+
+
+def stored(data: Path, sizes: list[tuple[int, int]]) -> pd.DataFrame:
+    """A clip for each size; its brightness tells its number."""
+    (data / "shards").mkdir(parents=True)
+    times_s = [0.1 * number for number in range(6)]
+    clips = []
+    for number, (width, height) in enumerate(sizes):
+        jpeg = simplejpeg.encode_jpeg(np.full((height, width, 3), 10 * number, np.uint8))
+        clips.append(StoredClip(str(number), width, height, times_s, [jpeg] * 6))
+    shards = [clips[start : start + 3] for start in range(0, len(clips), 3)]
+    places = [place for shard in shards for place in write_shard(data / "shards", shard)]
+    names = [LABELS[number % 2] for number in range(len(clips))]
+    rows = [(clip.clip_id, label, *place) for clip, label, place in zip(clips, names, places, strict=True)]
+    return pd.DataFrame(rows, columns=["clip_id", "label", "shard", "row"])
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    return tmp_path
+
+
+@pytest.fixture
+def clips(data: Path) -> pd.DataFrame:
+    return stored(data, [(24, 20)] * 10)
+
+
+def loader(data: Path, clips: pd.DataFrame, batch_size: int = 4, **more: object) -> ClipLoader:
+    return ClipLoader(data, clips, LABELS, INPUT, batch_size, **more)  # type: ignore[arg-type]
+
+
+def numbers(batch: Batch) -> list[int]:
+    return ((batch.clip_BCTHW.mean((1, 2, 3, 4)) * 0.5 + 0.5) * 25.5).round().int().tolist()
+
+
+def equal(first: list[Batch], second: list[Batch]) -> bool:
+    pairs = zip(first, second, strict=True)
+    return all(torch.equal(a.clip_BCTHW, b.clip_BCTHW) and torch.equal(a.index_B, b.index_B) for a, b in pairs)
+
+
+def test_batches_in_order(data: Path, clips: pd.DataFrame) -> None:
+    batches = list(loader(data, clips).epoch(0))
+    assert [len(batch.label_B) for batch in batches] == [4, 4, 2]
+    assert len(loader(data, clips)) == 3
+    assert torch.cat([batch.index_B for batch in batches]).tolist() == list(range(10))
+    assert [number for batch in batches for number in numbers(batch)] == list(range(10))
+    assert torch.cat([batch.label_B for batch in batches]).tolist() == [0, 1] * 5
+    assert batches[0].clip_BCTHW.shape == (4, 3, 4, 16, 16)
+    assert batches[0].clip_BCTHW.dtype == torch.float32
+
+
+def test_a_label_that_is_unknown_or_missing(data: Path, clips: pd.DataFrame) -> None:
+    clips["label"] = ["walk", "swim", None, *["run"] * 7]
+    [batch] = loader(data, clips, 16).epoch(0)
+    assert batch.label_B.tolist()[:4] == [1, -1, -1, 0]
+
+
+def test_each_epoch_has_an_order_of_its_own_and_keeps_it(data: Path, clips: pd.DataFrame) -> None:
+    shuffled = loader(data, clips, 16, shuffle=True)
+    orders = [next(shuffled.epoch(epoch)).index_B.tolist() for epoch in (0, 1, 0)]
+    assert orders[0] == orders[2] != orders[1]
+    assert sorted(orders[0]) == list(range(10))
+    [batch] = shuffled.epoch(1)
+    assert numbers(batch) == batch.index_B.tolist()
+
+
+def test_an_epoch_needs_nothing_that_came_before(data: Path, clips: pd.DataFrame) -> None:
+    options = {"augment": AugmentParams(), "seed": 3, "shuffle": True}
+    straight = loader(data, clips, **options)
+    _, second = list(straight.epoch(0)), list(straight.epoch(1))
+    resumed = loader(data, clips, **options)
+    assert equal(list(resumed.epoch(1)), second)
+
+
+@pytest.mark.parametrize("num_workers", [2, 5])
+def test_the_number_of_workers_changes_nothing(data: Path, clips: pd.DataFrame, num_workers: int) -> None:
+    options = {"augment": AugmentParams(), "shuffle": True}
+    alone = list(loader(data, clips, 3, **options).epoch(2))
+    assert equal(alone, list(loader(data, clips, 3, num_workers=num_workers, **options).epoch(2)))
+
+
+def test_seed_and_epoch_change_what_is_seen(data: Path, clips: pd.DataFrame) -> None:
+    def first(seed: int, epoch: int) -> Batch:
+        return next(loader(data, clips, augment=AugmentParams(), seed=seed).epoch(epoch))
+
+    assert not torch.equal(first(0, 0).clip_BCTHW, first(0, 1).clip_BCTHW)
+    assert not torch.equal(first(0, 0).clip_BCTHW, first(1, 0).clip_BCTHW)
+
+
+def test_time_jitter_is_seen(data: Path) -> None:
+    (data / "shards").mkdir()
+    frames = [simplejpeg.encode_jpeg(np.full((16, 16, 3), 4 * n, np.uint8)) for n in range(60)]
+    [[shard, row]] = write_shard(data / "shards", [StoredClip("a", 16, 16, [0.1 * n for n in range(60)], frames)])
+    clips = pd.DataFrame({"label": ["run"], "shard": [shard], "row": [row]})
+    window = ClipInput(4, 1.0, 16, INPUT.mean, INPUT.std)
+    still = AugmentParams(crop_scale=1.0, flip=0.0, colour=0.0, time_jitter=0.5)
+    jittered = ClipLoader(data, clips, LABELS, window, 1, augment=still)
+    assert len({next(jittered.epoch(epoch)).clip_BCTHW.mean().item() for epoch in range(5)}) > 1
+
+
+def test_clips_of_several_shapes_come_to_one(data: Path) -> None:
+    clips = stored(data, [(32, 20), (20, 32), (20, 20), (16, 12)])
+    [batch] = loader(data, clips, 4).epoch(0)
+    assert numbers(batch) == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "expected"),
+    [
+        ([(32, 20), (32, 20)], (20, 32)),
+        ([(32, 20), (40, 20)], (20, 32)),
+        ([(32, 20), (20, 32)], (20, 20)),
+        ([(16, 10), (32, 20)], (20, 32)),
+        ([(20, 32), (20, 40)], (32, 20)),
+        ([], (1, 1)),
+    ],
+)
+def test_common_size(sizes: list[tuple[int, int]], expected: tuple[int, int]) -> None:
+    assert common_size(sizes) == expected
+
+
+def test_a_damaged_shard_stops_the_epoch(data: Path, clips: pd.DataFrame) -> None:
+    path = data / "shards" / clips["shard"][9]
+    content = path.read_bytes()
+    start = content.index(b"\xff\xd8\xff")
+    path.unlink()
+    path.write_bytes(content[:start] + bytes(8) + content[start + 8 :])
+    with pytest.raises(UserError, match="this shard is damaged"):
+        list(loader(data, clips, 2).epoch(0))
+
+
+def test_whoever_stops_early_waits_for_nothing(data: Path, clips: pd.DataFrame) -> None:
+    before = threading.active_count()
+    batches = loader(data, clips, 2, num_workers=3).epoch(0)
+    next(batches)
+    batches.close()  # type: ignore[attr-defined]
+    assert threading.active_count() == before
+
+
+def test_no_clips(data: Path, clips: pd.DataFrame) -> None:
+    assert list(loader(data, clips.iloc[:0]).epoch(0)) == []
