@@ -30,6 +30,14 @@ _NOTE = ".world.json"
 _LOG_EVERY = 100
 
 
+class Clip(NamedTuple):
+    """Which clip of a world: camera (from 0), number (from 1), action."""
+
+    camera: int
+    number: int
+    label: str
+
+
 @dataclass(frozen=True)
 class World:
     """What decides every clip, and so its bytes.
@@ -54,13 +62,20 @@ class World:
             if getattr(self, name) < 0:
                 raise UserError(f"--{name} {getattr(self, name)}: this must be 0 or more")
 
+    def take(self, clip: Clip) -> Take:
+        """What happens in a clip."""
+        camera = _camera(clip.camera, self.look, self.seed)
+        key = (self.seed, crc32(self.look.encode()), clip.camera)
+        return draw_take(camera, clip.label, clip.number, look_named(self.look), self.batch, key)
 
-class Clip(NamedTuple):
-    """Which clip of a world: camera (from 0), number (from 1), action."""
+    def encoded(self, clip: Clip) -> bytes:
+        """The clip's video file."""
+        return encode(self.take(clip).film(self.num_frames, self.size), FPS)
 
-    camera: int
-    number: int
-    label: str
+
+@lru_cache(maxsize=128)
+def _camera(index: int, look: str, seed: int) -> Camera:
+    return draw_camera(index, look_named(look), seed)
 
 
 def write_world(
@@ -88,7 +103,7 @@ def write_world(
             raise UserError(f"--{name} {value}: this must be at least 1")
     _claim(out, world)
     clips = [Clip(*which) for which in product(range(cameras), range(1, clips_per_action + 1), actions)]
-    missing = [clip for clip in clips if not (out / _take(world, clip).path).exists()]
+    missing = [clip for clip in clips if not (out / world.take(clip).path).exists()]
     if len(missing) < len(clips):
         logger.info("%d of %d clips are there already", len(clips) - len(missing), len(clips))
     with _mapping(min(workers, len(missing))) as mapped:
@@ -113,21 +128,9 @@ def _claim(out: Path, world: World) -> None:
             temporary.write_text(wanted)
 
 
-@lru_cache(maxsize=128)
-def _camera(world: World, index: int) -> Camera:
-    return draw_camera(index, look_named(world.look), world.seed)
-
-
-def _take(world: World, clip: Clip) -> Take:
-    key = (world.seed, crc32(world.look.encode()), clip.camera)
-    look = look_named(world.look)
-    return draw_take(_camera(world, clip.camera), clip.label, clip.number, look, world.batch, key)
-
-
 def _write_clip(world: World, out: Path, clip: Clip) -> None:
-    take = _take(world, clip)
-    with replacing(out / take.path) as temporary:
-        temporary.write_bytes(encode(take.film(world.num_frames, world.size), FPS))
+    with replacing(out / world.take(clip).path) as temporary:
+        temporary.write_bytes(world.encoded(clip))
 
 
 @contextmanager
@@ -147,6 +150,6 @@ def _write_table(world: World, out: Path, clips: Sequence[Clip]) -> Path:
     with replacing(table) as temporary, temporary.open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["path", "label", "source_id", "captured_at"])
-        for take in (_take(world, clip) for clip in clips):
+        for take in (world.take(clip) for clip in clips):
             writer.writerow([take.path, take.label, take.camera.source_id, f"{take.captured_at:%Y-%m-%dT%H:%M:%SZ}"])
     return table

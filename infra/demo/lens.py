@@ -55,8 +55,8 @@ def _blurred(rgb_HW3: Array, radius: float) -> Array:
     weight_K /= weight_K.sum()
     for axis in (0, 1):
         margins = [(reach, reach) if other == axis else (0, 0) for other in range(3)]
-        windows_HW3K = np.lib.stride_tricks.sliding_window_view(
-            np.pad(rgb_HW3, margins, mode="edge"), len(weight_K), axis
-        )
-        rgb_HW3 = windows_HW3K @ weight_K
+        padded = np.pad(rgb_HW3, margins, mode="edge")
+        rgb_HW3 = np.zeros_like(rgb_HW3)
+        for shift, weight in enumerate(weight_K):
+            rgb_HW3 += weight * np.moveaxis(np.moveaxis(padded, axis, 0)[shift : shift + rgb_HW3.shape[axis]], 0, axis)
     return rgb_HW3

@@ -19,7 +19,8 @@ from infra.demo.people import Capsules
 from infra.demo.scene import Box, Light, Room, Surface, View
 
 _HORIZON_M = 60.0
-_NEAREST_M = 0.05
+_NEAREST_M = 0.2
+_NOWHERE_PX = -1e6
 _AMBIENT = 0.5
 _SHADOW_EDGE_M = 0.06
 
@@ -194,6 +195,7 @@ class _Canvas:
 
     def _outline(self, ends_T23: Array, radius_2: Array) -> _Outline:
         depth_T2, across_T2, down_T2 = self._project(ends_T23 - self.place_T3[:, None])
+        across_T2[depth_T2.min(axis=1) <= _NEAREST_M] = _NOWHERE_PX
         return _Outline(depth_T2, across_T2, down_T2, radius_2 * self.focal / depth_T2)
 
     def _project(self, from_camera_TN3: Array) -> tuple[Array, Array, Array]:
