@@ -1,11 +1,13 @@
 """Put a round's results on one page."""
 
 import logging
+import unicodedata
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
 from models.clips.shards import ClipStore
 from models.files import replacing
@@ -17,6 +19,8 @@ from tasks.report.results import read_round
 from tasks.statistics.bootstrap import Interval
 
 logger = logging.getLogger(__name__)
+
+_EMBEDDINGS = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
 
 
 def report(
@@ -74,11 +78,23 @@ def _environment() -> Environment:
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=_visible,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     environment.filters |= {"percent": _percent, "ends": _ends, "points": _points, "number": _number}
     return environment
+
+
+def _visible(value: Any) -> Any:
+    """Spell out what would turn text round or move it: names come from people and files."""
+    if not isinstance(value, str) or isinstance(value, Markup):
+        return value
+    return "".join(f"\\u{ord(character):04x}" if _moves_text(character) else character for character in value)
+
+
+def _moves_text(character: str) -> bool:
+    return unicodedata.category(character) == "Cc" or unicodedata.bidirectional(character) in _EMBEDDINGS
 
 
 def _percent(share: float) -> str:
@@ -109,7 +125,6 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
         if isinstance(value, Mapping):
             rows += _flat(value, f"{prefix}{key}.")
         else:
-            rows.append(
-                (f"{prefix}{key}", ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value))
-            )
+            parts = value if isinstance(value, list | tuple) else [value]
+            rows.append((f"{prefix}{key}", ", ".join(map(_number, parts)) or _number(None)))
     return rows

@@ -129,12 +129,9 @@ def test_hostile_names_are_inert(tmp_path: Path):
     assert not [name for _, attributes in page.tags for name in attributes if name.startswith("on")]
     assert all(picture["src"].startswith("data:") for picture in page.all("img"))
     for label in HOSTILE:
-        assert label in page.text
+        assert label.replace("\u202e", "\\u202e") in page.text
     assert "49" not in [word.strip() for word in page.words]
-    # Text that runs from right to left must not turn its surroundings round.
-    around = [text[at.start() - 5 : at.start()] for at in re.finditer("\u202e", text)]
-    inside_attributes = text.count('alt="Frames of a clip of \u202e') + text.count("taken for \u202e")
-    assert around.count("<bdi>") >= len(around) - inside_attributes > 0
+    assert "\u202e" not in text, "it would turn its surroundings round"
 
 
 def test_many_classes_and_mistakes_still_make_a_small_page(tmp_path: Path):
