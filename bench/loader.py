@@ -22,6 +22,7 @@ from models.clips.augment import Preprocess
 from models.clips.loader import ClipLoader
 from models.clips.manifest import labels_of, read_manifest
 from models.clips.sampling import ClipInput, frame_indices
+from models.memory import keep_freed_memory
 from models.spec import AugmentParams
 from tasks.ingest import ingest
 from tasks.params import IngestParams, SplitParams
@@ -39,6 +40,7 @@ def main() -> None:
     arguments.add_argument("--seconds", type=float, default=10.0, help="measured time of each")
     seconds = arguments.parse_args().seconds
     torch.set_num_threads(1)
+    keep_freed_memory()  # as training does
     logging.disable(logging.INFO)
     print(describe("av", "torch", "simplejpeg"))
     with tempfile.TemporaryDirectory() as folder:

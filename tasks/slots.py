@@ -82,6 +82,7 @@ def open_slots(config: Settings, own: int) -> Slots:
     """
     if (url := config.prefect_url) is None:
         return OwnSlots(own)
+    (config.home / "prefect").mkdir(parents=True, exist_ok=True)
     # Prefect reads its settings when it is imported. What is logged here reaches its server with the stage's output.
     os.environ.update(prefect_environment(config) | {"PREFECT_API_URL": url, "PREFECT_LOGGING_EXTRA_LOGGERS": ""})
     slots = PrefectSlots(config.slot, config.flow_run)
@@ -161,18 +162,17 @@ class PrefectSlots:
         from prefect.concurrency._asyncio import ConcurrencySlotAcquisitionError
 
         slot = None
-        while slot is None:
+        while slot is None and self.answers:
             if stopped.is_set():
                 raise StoppedError
             try:
                 slot = self._enter()
             except TimeoutError:
-                continue
+                self._read_size()  # all slots taken, or nobody there?
             except ConcurrencySlotAcquisitionError as error:
                 if not isinstance(error.__cause__, httpx.TransportError):
                     raise self._missing() from None
                 self._lost(error.__cause__)
-                break
         try:
             yield
         finally:

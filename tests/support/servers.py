@@ -38,7 +38,8 @@ def prefect_server(folder: Path) -> Iterator[str]:
     """Run ``prefect server start`` with its state in ``folder`` and give its API's address."""
     folder.mkdir(parents=True, exist_ok=True)
     port = free_port()
-    command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port), "--no-ui"]
+    command = [sys.executable, "-m", "prefect", "server", "start", "--no-ui"]
+    command += ["--host", "127.0.0.1", "--port", str(port)]
     state = {"PREFECT_HOME": str(folder), "PREFECT_SERVER_ANALYTICS_ENABLED": "false", "PREFECT_API_URL": ""}
     with _process(command, folder / "prefect.log", state):
         url = f"http://127.0.0.1:{port}/api"

@@ -34,6 +34,8 @@ for epoch in range(1, spec["job"]["epochs"] + 1):
         loss = math.nan
     if behaviour == "noise":
         print("not a message", flush=True)
+    if behaviour == "slow":
+        time.sleep(0.4)
     if behaviour == "hang" and epoch == 3:
         time.sleep(600)
     message = dict(epoch=epoch, phase="head", train_loss=loss, train_accuracy=0.5, val_loss=loss,
@@ -57,7 +59,7 @@ class FakeTrials:
         self.behave({})
 
     def behave(self, how: dict[float, str]) -> None:
-        """Above each learning rate: ``crash``, ``kill``, ``diverge``, ``refuse``, ``nan``, ``noise`` or ``hang``."""
+        """What happens above each learning rate, as ``crash``, ``kill``, ``diverge``, ``nan``, ``slow`` or ``hang``."""
         self._how.write_text(json.dumps(how))
 
     @property

@@ -62,7 +62,7 @@ def test_the_page_says_what_a_reader_wants_to_know(workspace: Path, page: Page):
     assert "none of which was seen in training" in page.text
     assert "All 1 expectations on the dataset are met" in page.text
     assert "head.dropout 0.25" in page.text
-    assert "head.sizes 1, 2" in page.text
+    assert "head.sizes [1, 2]" in page.text
     assert "0" * 64 in page.text
 
 

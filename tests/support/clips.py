@@ -1,0 +1,38 @@
+"""A loader of made-up clips, with the interface of models.clips.loader.ClipLoader."""
+
+from collections.abc import Iterator
+
+import torch
+
+from models.clips.loader import Batch
+from models.clips.sampling import ClipInput
+
+
+class NoiseLoader:
+    """Clips of noise around one pattern a class; another view, and another order, every epoch."""
+
+    def __init__(
+        self, clip_input: ClipInput, num_clips: int = 12, batch_size: int = 4, num_classes: int = 3, noise: float = 0.5
+    ) -> None:
+        side, num_frames = clip_input.size, clip_input.num_frames
+        generator = torch.Generator().manual_seed(7)
+        self._pattern_KCTHW = torch.randn(num_classes, 3, num_frames, side, side, generator=generator)
+        self._label_N = torch.arange(num_clips) % num_classes
+        self._batch_size = batch_size
+        self._noise = noise
+
+    @property
+    def num_clips(self) -> int:
+        return len(self._label_N)
+
+    def __len__(self) -> int:
+        return -(-self.num_clips // self._batch_size)
+
+    def epoch(self, number: int) -> Iterator[Batch]:
+        generator = torch.Generator().manual_seed(number)
+        order_N = torch.randperm(self.num_clips, generator=generator)
+        noise_NCTHW = torch.randn(self.num_clips, *self._pattern_KCTHW.shape[1:], generator=generator)
+        for start in range(0, self.num_clips, self._batch_size):
+            index_B = order_N[start : start + self._batch_size]
+            label_B = self._label_N[index_B]
+            yield Batch(self._pattern_KCTHW[label_B] + self._noise * noise_NCTHW[index_B], label_B, index_B)
