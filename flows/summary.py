@@ -31,10 +31,14 @@ def show(console: Console, result: Round, *, mlflow: str, prefect: str) -> None:
         table.add_row(f"time: {step}", f"{seconds:.1f} s" + (" (up to date)" if skipped else ""))
     table.add_row("time in all", f"{sum(result.seconds.values()):.0f} s")
     table.add_row("verdict", result.verdict)
-    table.add_row("report", result.report)
-    table.add_row("MLflow", f"{mlflow}/#/models/{result.name}/versions/{result.version}")
-    table.add_row("Prefect", prefect.removesuffix("/api"))
-    console.print(table, soft_wrap=True)
+    console.print(table)
+    # Addresses are for copying: whole, whatever the width of the terminal.
+    for what, address in {
+        "report": result.report,
+        "MLflow": f"{mlflow}/#/models/{result.name}/versions/{result.version}",
+        "Prefect": prefect.removesuffix("/api"),
+    }.items():
+        console.print(f"{what:8} {address}", soft_wrap=True, highlight=False, markup=False)
 
 
 def _interval(value: dict[str, Any]) -> str:

@@ -141,7 +141,7 @@ def taken(server: str) -> Iterator[tuple[str, str]]:
     name = f"taken-{time.monotonic_ns()}"
     make_limit(server, name, 1)
     wanted = {"names": [name], "slots": 1, "mode": "concurrency", "lease_duration": 300}
-    yield name, post(f"{server}/v2/concurrency_limits/increment-with-lease", wanted)["lease_id"]
+    return name, post(f"{server}/v2/concurrency_limits/increment-with-lease", wanted)["lease_id"]
 
 
 def task_run_of(server: str, folder: Folder, state: str) -> str:
