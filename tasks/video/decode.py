@@ -107,7 +107,7 @@ class _Video:
         yield from self._decoded(origin)
 
     def _decoded(self, origin: int | None) -> Iterator[Picture]:
-        reached_s, stamps = 0.0, _Stamps(decoding_order=self._is_timeless)
+        tick, reached_s, stamps = self._stream.time_base, 0.0, _Stamps(decoding_order=self._is_timeless)
         try:
             for packet in self._container.demux(self._stream):
                 for frame in packet.decode():
@@ -115,7 +115,7 @@ class _Video:
                     if frame.width * frame.height > _MAX_PIXELS:
                         raise Refused(f"has a frame of {frame.width} x {frame.height} pixels")
                     origin = stamp if origin is None else origin
-                    reached_s = float((stamp - origin) * self._stream.time_base)
+                    reached_s = (stamp - origin) * tick.numerator / tick.denominator
                     damaged = bool(frame.is_corrupt or packet.is_corrupt)
                     yield Picture(frame, reached_s, self._stream, self._recipe, damaged=damaged)
         except av.FFmpegError as error:

@@ -35,7 +35,7 @@ class Picture:
         self._stream = stream
         self._recipe = recipe
         self.time_s = time_s
-        self.duration_s = float((frame.duration or 0) * stream.time_base)
+        self.duration_s = (frame.duration or 0) * stream.time_base.numerator / stream.time_base.denominator
         self.damaged = damaged
 
     @property

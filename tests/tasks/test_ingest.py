@@ -183,6 +183,23 @@ def test_windows_of_films(tmp_path: Path, data: Path) -> None:
     assert (in_order["end_s"] - in_order["start_s"]).tolist() == pytest.approx([1.0] * 20)
 
 
+def test_times_of_capture_are_kept_when_a_later_batch_has_none(source: Path, data: Path) -> None:
+    rows = [
+        {"path": f"{label}/{camera}/1.mp4", "label": label, "source_id": camera, "captured_at": "2026-01-02T03:04:05Z"}
+        for label in ("walk", "run")
+        for camera in CAMERAS
+    ]
+    pd.DataFrame(rows).to_csv(source / "clips.csv", index=False)
+    take(source, data)
+    write_video(source / "walk" / "cam0" / "2.mp4", pictures(8, seed=50))
+    rows.append({"path": "walk/cam0/2.mp4", "label": "walk", "source_id": "cam0"})
+    pd.DataFrame(rows).iloc[[-1]].to_csv(source / "later.csv", index=False)
+    take(source / "later.csv", data)
+    captured_at = manifest_of(data).set_index("uri")["captured_at"]
+    assert captured_at.isna().sum() == 1
+    assert captured_at["walk/cam1/1.mp4"] == pd.Timestamp("2026-01-02T03:04:05Z")
+
+
 class TestChangedParameters:
     def test_stored_otherwise_is_decoded_again(self, source: Path, data: Path) -> None:
         take(source, data)
