@@ -1,5 +1,6 @@
 """Put a round's results on one page."""
 
+import json
 import logging
 import unicodedata
 from collections.abc import Mapping
@@ -120,11 +121,11 @@ def _number(value: Any) -> str:
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    """Dotted keys and values as params.yaml writes them."""
     rows: list[tuple[str, str]] = []
     for key, value in values.items():
         if isinstance(value, Mapping):
             rows += _flat(value, f"{prefix}{key}.")
         else:
-            parts = value if isinstance(value, list | tuple) else [value]
-            rows.append((f"{prefix}{key}", ", ".join(map(_number, parts)) or _number(None)))
+            rows.append((f"{prefix}{key}", value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)))
     return rows
