@@ -1,14 +1,20 @@
 import json
 import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
+import yaml
 
 from models.errors import UserError
 from tasks import layout
 from tasks.params import BaseParams, EvaluateParams, ReportParams
+from tasks.report import __main__ as stage
 from tasks.report.page import report
 from tests.support.results import HOSTILE, LABELS, write_results
 
@@ -173,3 +179,24 @@ def test_a_missing_or_damaged_result_is_named_and_leaves_no_page(tmp_path: Path,
     with pytest.raises(UserError, match=result.name if result != layout.MODEL_CARD else "no model here"):
         written(root)
     assert not (root / layout.REPORT).exists()
+
+
+def test_the_stage_writes_the_page_and_hands_it_to_mlflow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    root = write_results(tmp_path)
+    logged: list[bytes] = []
+
+    @contextmanager
+    def tracked(stage: str, experiment: str) -> Iterator[SimpleNamespace]:
+        assert (stage, experiment) == ("report", "demo-actions")
+        yield SimpleNamespace(artifact=lambda path: logged.append(path.read_bytes()))
+
+    shutil.copy(Path(__file__).parents[3] / "params.yaml", root)
+    monkeypatch.chdir(root)
+    monkeypatch.setattr(stage, "tracked", tracked)
+    stage.main()
+    assert logged == [layout.REPORT.read_bytes()]
+    text = Page(logged[0].decode()).text
+    listed = yaml.safe_load((Path(__file__).parents[3] / "dvc.yaml").read_text())["stages"]["report"]["params"]
+    written = yaml.safe_load(Path("params.yaml").read_text())
+    for section in set(listed) - {"report"}:
+        assert all(key in text for key in written[section]), section
