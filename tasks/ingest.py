@@ -2,7 +2,8 @@
 
 The dataset only grows: clips that an earlier source brought stay when a later one does not name them. A clip is known
 by its content, so ingesting the same source again decodes nothing; what the latest source says about a known clip (its
-label, source, time) is what holds.
+label, source, time) is what holds. To take clips out, remove ``manifest.parquet`` and ingest what should stay: stored
+frames are used again, splits are assigned anew.
 """
 
 import fcntl
@@ -28,7 +29,7 @@ from tasks.video.clips import Recipe, Refused
 from tasks.video.identity import Candidate, identified
 from tasks.video.intake import store_missing
 from tasks.video.quarantine import Rejected, refused_before, write_quarantine
-from tasks.video.shelf import Shelf
+from tasks.video.shelf import DECODER_VERSION, Shelf
 from tasks.video.sources import read_claims
 
 logger = logging.getLogger(__name__)
@@ -78,25 +79,29 @@ def ingest(
         num_workers: Decoding processes; default: one a CPU. The result does not depend on it.
 
     Raises:
-        UserError: The source cannot be used as it is; nothing was written.
+        UserError: The source cannot be used as it is; the manifest is as it was.
     """
     recipe = Recipe(**ingest.model_dump(exclude={"clips_per_shard"}))
     claims = read_claims(source)
     with _alone_in(data):
         known = _known(data)
         candidates, rejected = identified(claims)
+        _report(rejected)
         others = known[~known["clip_id"].isin([candidate.clip_id for candidate in candidates])]
         kept = _kept_splits(known, data, split, seed)
-        # Before hours of decoding: would what is claimed make a dataset?
-        _with_splits(others, [_claimed(candidate) for candidate in candidates], kept, split, seed)
+        if candidates:  # before hours of decoding: would what is claimed make a dataset?
+            _with_splits(others, [_claimed(candidate) for candidate in candidates], kept, split, seed)
         shelf = Shelf(data / SHARDS.name, recipe, ingest.clips_per_shard, set(known["shard"]))
         _check_others(others, shelf, data)
         before = refused_before(data / QUARANTINE.name, _recipe_key(recipe))
         refusals = store_missing(candidates, shelf, recipe, before, num_workers=num_workers)
-        rejected += [_rejected(candidate, refusals) for candidate in candidates if candidate.clip_id in refusals]
-        _report(rejected)
+        undecodable = [_rejected(candidate, refusals) for candidate in candidates if candidate.clip_id in refusals]
+        _report(undecodable)
+        rejected += undecodable
         write_quarantine(rejected, data / QUARANTINE.name, _recipe_key(recipe))
         rows = [_row(candidate, shelf) for candidate in candidates if candidate.clip_id not in refusals]
+        if not rows and others.empty:
+            raise UserError(f"{source}: nothing in it could be taken; {rejected[0].claim.uri} {rejected[0].refused}")
         manifest = _with_splits(others, rows, kept, split, seed)
         write_manifest(manifest, data / MANIFEST.name, note=_split_key(split, seed))
         shelf.sweep(manifest["shard"])
@@ -148,8 +153,6 @@ def _with_splits(
     others: pd.DataFrame, rows: list[dict[str, Any]], kept: dict[str, str], split: SplitParams, seed: int
 ) -> pd.DataFrame:
     clips = pd.DataFrame([*others.to_dict("records"), *rows])
-    if clips.empty:
-        raise UserError("no clip of the source could be taken; see the reasons in the quarantine list")
     clips["captured_at"] = pd.to_datetime(clips["captured_at"], utc=True)
     stays = clips[_split_unit(split)].map(kept)
     clips["split"] = clips["split"].fillna(stays) if split.by == "given" else stays
@@ -202,7 +205,7 @@ def _check_others(others: pd.DataFrame, shelf: Shelf, data: Path) -> None:
 
 
 def _recipe_key(recipe: Recipe) -> str:
-    return json.dumps(asdict(recipe), sort_keys=True)
+    return json.dumps({"decoder": DECODER_VERSION, **asdict(recipe)}, sort_keys=True)
 
 
 def main() -> None:

@@ -87,17 +87,20 @@ class _Workers:
     def kill_all(self) -> None:
         with self._lock:
             self._closed = True
-            for process in self._all:
-                _end(process)
+            processes = list(self._all)
+        for process in processes:
+            _end(process)
 
     def _process(self) -> "subprocess.Popen[bytes]":
         process: subprocess.Popen[bytes] | None = getattr(self._local, "process", None)
         if process is None:
+            process = _started()
             with self._lock:
                 if self._closed:
+                    _end(process)
                     raise CancelledError
-                process = self._local.process = _started()
                 self._all.append(process)
+            self._local.process = process
         return process
 
     def _give_up(self, process: "subprocess.Popen[bytes]") -> None:

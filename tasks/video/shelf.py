@@ -14,7 +14,7 @@ from tasks.video.clips import DecodedClip, Recipe
 logger = logging.getLogger(__name__)
 
 # Raised when decoding changes what is stored for the same video and parameters.
-_DECODER_VERSION = 1
+DECODER_VERSION = 1
 _MAX_SHARD_BYTES = 256 << 20
 
 
@@ -103,4 +103,4 @@ class Shelf:
 def storage_key(recipe: Recipe) -> str:
     """The part of the recipe that changes stored frames, as text."""
     frames = {"short_side": recipe.short_side, "max_fps": recipe.max_fps, "jpeg_quality": recipe.jpeg_quality}
-    return json.dumps({"decoder": _DECODER_VERSION, **frames}, sort_keys=True)
+    return json.dumps({"decoder": DECODER_VERSION, **frames}, sort_keys=True)

@@ -313,6 +313,12 @@ class TestInterruption:
         assert bytes_of(data) == straight
 
 
+def test_nothing_heavy_is_imported_where_nothing_is_decoded() -> None:
+    script = "import sys, tasks.ingest; print(sorted({'av', 'torch', 'mlflow', 'prefect'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
 class TestMistakes:
     def test_one_class(self, source: Path, data: Path) -> None:
         shutil.rmtree(source / "run")
@@ -330,9 +336,15 @@ class TestMistakes:
     def test_nothing_can_be_read(self, source: Path, data: Path) -> None:
         for path in source.rglob("*.mp4"):
             path.write_text(f"{path}")
-        with pytest.raises(UserError, match="no clip of the source could be taken"):
+        with pytest.raises(UserError, match=r"nothing in it could be taken; run/cam0/1.mp4 cannot be read as video"):
             take(source, data)
         assert len(pd.read_parquet(data / "quarantine.parquet")) == 8
+
+    def test_every_file_is_empty(self, source: Path, data: Path) -> None:
+        for path in source.rglob("*.mp4"):
+            path.write_bytes(b"")
+        with pytest.raises(UserError, match=r"nothing in it could be taken; run/cam0/1.mp4 is empty"):
+            take(source, data)
 
     def test_a_missing_shard(self, source: Path, data: Path) -> None:
         take(source, data)
