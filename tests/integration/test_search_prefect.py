@@ -55,7 +55,7 @@ class Folder:
         self._environment = {
             **os.environ,
             "VIDEOLOOP_HOME": str(path / "home"),
-            "MLFLOW_TRACKING_URI": f"sqlite:///{path}/mlflow.db",
+            "MLFLOW_TRACKING_URI": f"sqlite:///{path.parent}/mlflow.db",  # making one takes seconds
             "PREFECT_API_URL": server,
             "VIDEOLOOP_SLOT": slot,
             "VIDEOLOOP_FLOW_RUN": self.flow_run,
@@ -136,7 +136,7 @@ def test_a_limit_that_does_not_exist_is_no_free_pass(server: str, tmp_path: Path
 
 
 @pytest.fixture
-def taken(server: str) -> Iterator[tuple[str, str]]:
+def taken(server: str) -> tuple[str, str]:
     """A limit of one slot, and the lease that holds it."""
     name = f"taken-{time.monotonic_ns()}"
     make_limit(server, name, 1)

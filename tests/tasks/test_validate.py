@@ -12,7 +12,6 @@ from models.clips.manifest import read_manifest, write_manifest
 from models.clips.shards import StoredClip, write_shard
 from models.errors import UserError
 from tasks.params import BaseParams, SplitParams, ValidateParams
-from tasks.settings import settings
 from tasks.validate import failure_table, validate
 from tasks.validation.facts import class_facts, clip_facts
 
@@ -23,13 +22,8 @@ NOW = datetime(2026, 6, 1, tzinfo=UTC)
 
 
 @pytest.fixture(autouse=True)
-def home(tmp_path, monkeypatch):
-    monkeypatch.setenv("VIDEOLOOP_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
-    monkeypatch.setattr("tasks.validate.tracked", _untracked)
-    settings.cache_clear()
-    yield tmp_path / "home"
-    settings.cache_clear()
+def _untracked(monkeypatch):
+    monkeypatch.setattr("tasks.validate.tracked", lambda *_: _Untracked())
 
 
 class _Untracked:
@@ -44,10 +38,6 @@ class _Untracked:
 
     def artifact(self, path, folder):
         assert (path / "index.html").is_file()
-
-
-def _untracked(stage, experiment):
-    return _Untracked()
 
 
 @pytest.fixture
