@@ -19,6 +19,8 @@ from pathlib import Path
 import psutil
 import requests
 from filelock import FileLock, Timeout
+from requests.adapters import HTTPAdapter
+from urllib3.util import Retry
 
 from models.errors import UserError
 from tasks.settings import Settings, prefect_environment, settings
@@ -112,6 +114,14 @@ def healthy(name: str, url: str) -> bool:
         return False
 
 
+def patient_session() -> requests.Session:
+    """A session that asks again where Prefect says that its database is busy (503), as it may while it starts."""
+    session = requests.Session()
+    busy = Retry(total=8, backoff_factor=0.2, status_forcelist=[503], allowed_methods=None)
+    session.mount("http://", HTTPAdapter(max_retries=busy))
+    return session
+
+
 @contextmanager
 def _alone(config: Settings) -> Iterator[None]:
     config.home.mkdir(parents=True, exist_ok=True)
@@ -155,14 +165,15 @@ def _prepare_prefect(config: Settings, prefect: Server, *, fresh: bool) -> None:
     limit: dict[str, object] = {"name": config.slot, "limit": config.slots, "active": True}
     if fresh:
         limit["active_slots"] = 0
-    answer = requests.post(f"{prefect.url}/v2/concurrency_limits/", json=limit, timeout=30)
-    if answer.status_code == requests.codes.conflict:
-        answer = requests.patch(f"{prefect.url}/v2/concurrency_limits/{config.slot}", json=limit, timeout=30)
-    answer.raise_for_status()
-    pool = {"name": WORK_POOL, "type": "process"}
-    answer = requests.post(f"{prefect.url}/work_pools/", json=pool, timeout=30)
-    if answer.status_code != requests.codes.conflict:
+    with patient_session() as session:
+        answer = session.post(f"{prefect.url}/v2/concurrency_limits/", json=limit, timeout=30)
+        if answer.status_code == requests.codes.conflict:
+            answer = session.patch(f"{prefect.url}/v2/concurrency_limits/{config.slot}", json=limit, timeout=30)
         answer.raise_for_status()
+        pool = {"name": WORK_POOL, "type": "process"}
+        answer = session.post(f"{prefect.url}/work_pools/", json=pool, timeout=30)
+        if answer.status_code != requests.codes.conflict:
+            answer.raise_for_status()
     root = config.home.parent if config.home.name == ".videoloop" else Path.cwd()
     deploy = subprocess.run(
         [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all", "--prefect-file", "infra/prefect.yaml"],

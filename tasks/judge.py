@@ -5,7 +5,6 @@ Legend: N clips.
 
 import hashlib
 import json
-import logging
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -35,7 +34,6 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion
 
-logger = logging.getLogger(__name__)
 
 _DIGITS = 6
 
@@ -99,7 +97,6 @@ def judge(workspace: Path, params: Params, version: int) -> Verdict:
     if not known:
         record("judge", name, f"version {version}: {verdict.outcome}", verdict.text, asdict(verdict), key=key)
     _tag(client, name, verdict)
-    logger.info("%s", verdict.text)
     return verdict
 
 

@@ -41,8 +41,17 @@ def run_stage(main: Callable[[], object]) -> None:
 def speak() -> None:
     """Show on stderr what our own modules log, and of the libraries only warnings."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
-    for name in ("__main__", "flows", "tasks", "models", "infra"):
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(_worth_showing)  # a library may set its own loggers' levels
+    for name in _OWN:
         logging.getLogger(name).setLevel(logging.INFO)
+
+
+def _worth_showing(record: logging.LogRecord) -> bool:
+    return record.levelno >= logging.WARNING or record.name.partition(".")[0] in _OWN
+
+
+_OWN = ("__main__", "flows", "tasks", "models", "infra")
 
 
 def readable(main: Callable[[], object]) -> int:

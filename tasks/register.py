@@ -19,7 +19,7 @@ from models.saved import read_card
 from tasks import layout
 from tasks.decisions import record
 from tasks.params import Params
-from tasks.registry.client import reachable, registry, versions_with_key
+from tasks.registry.client import reachable, registry, report_link, versions_with_key
 from tasks.registry.lock import alone_with
 from tasks.registry.names import CHECKSUMS, COMMIT, DATASET, KEY, WEIGHTS
 from tasks.registry.trust import registration_key, sha256
@@ -173,11 +173,11 @@ def _headline(metrics: dict[str, Any]) -> dict[str, float]:
 def _description(workspace: Path, params: Params, logged: "LoggedModel") -> str:
     metrics = _metrics(workspace)
     accuracy, low, high = (f"{metrics[key]:.3f}" for key in ("accuracy", "accuracy_low", "accuracy_high"))
-    run = f"#/experiments/{logged.experiment_id}/runs/{logged.source_run_id}"
+    report = report_link(logged.experiment_id, str(logged.source_run_id))
     return (
         f"Accuracy {accuracy} ({params.evaluate.confidence:.0%} interval {low} to {high}); "
         f"test clips: {metrics['clips']}, sources: {metrics['sources']}.\n\n"
-        f"[Report of the round]({run}/artifacts/{layout.REPORT.name}) · [Run]({run})"
+        f"[Report of the round]({report}) · [Run]({report.partition('/artifacts')[0]})"
     )
 
 

@@ -9,7 +9,8 @@ from typing import Any, Generic, TypeVar
 
 from tasks.ingest import IngestSummary
 from tasks.judge import Verdict
-from tasks.layout import METRICS
+from tasks.layout import METRICS, REPORT
+from tasks.registry.client import registry, report_link
 from tasks.settings import settings
 from tasks.workspace import Workspace
 
@@ -98,10 +99,9 @@ def summarise(
 
 def report_address(name: str, version: int) -> str:
     """Where the report of a version can be opened: its place in the MLflow UI, or the store without a server."""
-    from mlflow import MlflowClient
-
+    client = registry()
+    version_run = str(client.get_model_version(name, str(version)).run_id)
     uri = settings().mlflow_uri
-    run = MlflowClient(uri).get_model_version(name, str(version)).run_id
     if uri.startswith("http"):
-        return f"{uri}/get-artifact?path=report.html&run_uuid={run}"
-    return f"runs:/{run}/report.html"
+        return f"{uri}/{report_link(client.get_run(version_run).info.experiment_id, version_run)}"
+    return f"runs:/{version_run}/{REPORT.name}"

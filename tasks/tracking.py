@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
+_KIND = {"mlflow.experimentKind": "custom_model_development"}
+"""Which of its faces the MLflow UI shows: without it, that for language models."""
+
+
 class Tracker:
     """One MLflow run, written to in batches.
 
@@ -134,7 +138,7 @@ def experiment_named(client: "MlflowClient", name: str) -> str:
     local = settings().mlflow_uri.startswith("sqlite")
     location = (settings().home / "mlartifacts").as_uri() if local else None
     try:
-        return client.create_experiment(name, artifact_location=location)
+        return client.create_experiment(name, artifact_location=location, tags=_KIND)
     except MlflowException:
         if found := client.get_experiment_by_name(name):
             return str(found.experiment_id)

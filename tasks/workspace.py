@@ -261,6 +261,7 @@ def _created(checkout: Path, config: Settings, source: str) -> Workspace:
         if listed:
             git(workspace.root, "checkout", LATEST, "--", *listed)
             checkout_data(workspace)
+            checkout_results(workspace)  # DVC skips only stages whose results are in place
     _note(config, workspace, ready=True)
     return workspace
 
@@ -278,7 +279,7 @@ def _add_worktree(checkout: Path, workspace: Workspace, *arguments: str) -> None
     git(checkout, "worktree", "prune")
     git(checkout, "worktree", "add", "--quiet", *arguments)
     local = workspace.root / ".dvc" / "config.local"
-    local.write_text(f"[cache]\n    dir = {checkout / '.dvc' / 'cache'}\n")
+    local.write_text(f"[cache]\n    dir = {checkout / '.dvc' / 'cache'}\n[core]\n    autostage = true\n")
 
 
 def _note(config: Settings, workspace: Workspace, *, ready: bool) -> None:

@@ -11,9 +11,11 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import requests
 
+from infra.servers import patient_session
 from tasks.process import die_with_parent
 
 _PATIENCE_S = 120
@@ -45,6 +47,14 @@ def prefect_server(folder: Path) -> Iterator[str]:
         url = f"http://127.0.0.1:{port}/api"
         _wait_for(f"{url}/health", folder / "prefect.log")
         yield url
+
+
+def post(url: str, content: object) -> Any:
+    """POST JSON to a Prefect server and give what it answers; asks again while its database is busy."""
+    with patient_session() as session:
+        answer = session.post(url, json=content, timeout=30)
+    answer.raise_for_status()
+    return answer.json() if answer.content else None
 
 
 def free_port() -> int:
