@@ -39,7 +39,10 @@ def run_stage(main: Callable[[], object]) -> None:
 
 
 def speak() -> None:
-    """Show on stderr what our own modules log, and of the libraries only warnings."""
+    """Show on stderr what our own modules log, and of the libraries only warnings.
+
+    Nothing of Prefect: it writes to the terminal by itself, and would repeat a person's mistake with its trace.
+    """
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     for handler in logging.getLogger().handlers:
         handler.addFilter(_worth_showing)  # a library may set its own loggers' levels
@@ -48,7 +51,8 @@ def speak() -> None:
 
 
 def _worth_showing(record: logging.LogRecord) -> bool:
-    return record.levelno >= logging.WARNING or record.name.partition(".")[0] in _OWN
+    package = record.name.partition(".")[0]
+    return package in _OWN or (record.levelno >= logging.WARNING and package != "prefect")
 
 
 _OWN = ("__main__", "flows", "tasks", "models", "infra")

@@ -32,6 +32,18 @@ def test_a_programming_error_is_not_hidden() -> None:
         readable(lambda: _fail(ZeroDivisionError()))
 
 
+def test_the_terminal_shows_our_own_words_and_the_warnings_of_libraries() -> None:
+    code = (
+        "import logging; from tasks.process import speak; speak()\n"
+        "for name in ('tasks.ingest', 'library', 'prefect.flow_runs'):\n"
+        "    logger = logging.getLogger(name); logger.setLevel(logging.INFO)\n"
+        "    logger.info('%s informs', name); logger.warning('%s warns', name)\n"
+    )
+    root = Path(__file__).parents[2]
+    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
+    assert done.stderr.splitlines() == ["tasks.ingest informs", "tasks.ingest warns", "library warns"]
+
+
 def test_a_child_dies_with_the_process_that_started_it(tmp_path: Path) -> None:
     pid_file = tmp_path / "pid"
     child = f"import os,time,pathlib; pathlib.Path({str(pid_file)!r}).write_text(str(os.getpid())); time.sleep(60)"
