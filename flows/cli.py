@@ -5,7 +5,7 @@ import os
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -13,6 +13,9 @@ from rich.table import Table
 
 from tasks.process import readable, speak
 from tasks.settings import hush, main_checkout, prefect_environment, settings
+
+if TYPE_CHECKING:
+    from tasks.promote import Promotion
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 console = Console()
@@ -40,10 +43,12 @@ def run(
 ) -> None:
     """Run one round: ingest, validate, search, fine-tune, evaluate, report, register, judge."""
     from infra import servers
+    from tasks.params import PARAMS_FILE, load_params
     from tasks.repository import demand_ready
     from tasks.workspace import last_source
 
     demand_ready(main_checkout())
+    load_params(main_checkout() / PARAMS_FILE)  # a mistake in it costs no start of servers and names this file
     where = str(source.absolute()) if source else last_source()
     started = servers.up(console.print)
     os.environ.update(
@@ -155,7 +160,7 @@ def promote(
     """Make a version the champion."""
     from tasks.promote import promote as crown
 
-    console.print(crown(name or _default_name(), version, who=_who(), why=why))
+    _say(crown(name or _default_name(), version, who=_who(), why=why))
 
 
 @app.command()
@@ -163,7 +168,7 @@ def rollback(name: Name = None, why: Why = "") -> None:
     """Give the alias back to the champion before this one."""
     from tasks.promote import rollback as take_back
 
-    console.print(take_back(name or _default_name(), who=_who(), why=why))
+    _say(take_back(name or _default_name(), who=_who(), why=why))
 
 
 @app.command()
@@ -185,6 +190,12 @@ def reproduce(
         console.print("equal to the byte" if found.equal else "[red]the weights differ[/red]")
         if not found.equal:
             raise typer.Exit(1)
+
+
+def _say(promotion: "Promotion") -> None:
+    before = f", was {promotion.previous}" if promotion.previous else ""
+    news = before if promotion.changed else " already"
+    console.print(f"{promotion.name}: champion is version {promotion.version}{news}", highlight=False)
 
 
 def _default_name() -> str:
