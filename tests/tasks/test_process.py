@@ -64,18 +64,19 @@ def test_a_child_dies_with_the_process_that_started_it(tmp_path: Path) -> None:
 
 
 def test_a_stage_that_lost_its_starter_while_it_was_loading_does_not_begin(tmp_path: Path) -> None:
-    code = f"from pathlib import Path; from tasks.process import run_stage; run_stage(Path({str(tmp_path / 'begun')!r}).touch)"
+    begun = tmp_path / "begun"
+    code = f"import pathlib, tasks.process; tasks.process.run_stage(pathlib.Path({str(begun)!r}).touch)"
     between = f"import subprocess, sys; sys.exit(subprocess.run([sys.executable, '-c', {code!r}]).returncode)"
     root = Path(__file__).parents[2]
     assert run_child([sys.executable, "-c", between], root, os.environ) == 0
-    (tmp_path / "begun").unlink()
+    begun.unlink()
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
     lost = subprocess.run(
         [sys.executable, "-c", code], cwd=root, env={**os.environ, "VIDEOLOOP_STARTER": str(gone.pid)}
     )
     assert lost.returncode == -signal.SIGKILL
-    assert not (tmp_path / "begun").exists()
+    assert not begun.exists()
 
 
 def test_a_child_gets_its_environment_and_returns_its_code(tmp_path: Path) -> None:
