@@ -43,7 +43,7 @@ def ingest(work: Workspace) -> Timed[IngestSummary]:
     with stopwatch() as clock:
         summary = bring_in(Path(work.source), work.root / DATA, params.ingest, params.split, seed=params.base.seed)
         version = workspace.add_data(work)
-        workspace.commit(work, f"data: {summary.clips} clips, {summary.sources} sources ({version[:8]})")
+        workspace.commit_data(work, f"data: {summary.clips} clips, {summary.sources} sources ({version[:8]})")
     return Timed(summary, clock.seconds)
 
 

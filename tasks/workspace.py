@@ -135,6 +135,19 @@ def dataset_version(root: Path) -> str:
     return str(yaml.safe_load((root / "data.dvc").read_text())["outs"][0]["md5"])
 
 
+def commit_data(workspace: Workspace, message: str) -> None:
+    """Have a commit name the dataset version, unless the branch or the last round does.
+
+    Nothing else goes into it: in the workspace of a round that was killed lie results, some of them half done.
+    """
+    version = git(workspace.root, "hash-object", "data.dvc")
+    for known in ("HEAD", LATEST):
+        if git(workspace.root, "rev-parse", "--verify", "--quiet", f"{known}:data.dvc", check=False) == version:
+            return
+    git(workspace.root, "add", "data.dvc")
+    git(workspace.root, "commit", "--quiet", "--no-verify", "--message", message, "--only", "--", "data.dvc")
+
+
 def commit(workspace: Workspace, message: str) -> str:
     """Commit the round's state; return the commit.
 
