@@ -68,7 +68,7 @@ def register(work: Workspace, commit: str) -> Timed[int]:
 
     with stopwatch() as clock:
         dataset = workspace.dataset_version(work.root)
-        version = enter(work.root, work.params, commit=commit, dataset_version=dataset)
+        version = enter(work.root, work.params, commit=commit, dataset_version=dataset, round_name=work.name)
     return Timed(version, clock.seconds)
 
 
@@ -92,10 +92,12 @@ def introduce(work: Workspace, version: Timed[int]) -> None:
 
 @task(**_OUTSIDE)
 def publish(work: Workspace, commit: str, version: Timed[int]) -> None:
-    """Let the next round start from this one, and link the report where people look."""
+    """Let the next round start from this one, and show people where it ended."""
     from tasks.summary import report_address
+    from tasks.tracking import end_round
 
     workspace.publish(work, commit)
+    end_round(work.params.base.name, work.name)
     create_link_artifact(
         key="report",
         link=report_address(work.params.base.name, version.value),
