@@ -129,7 +129,11 @@ def test_every_address_it_prints_answers(clone: Clone, first: Round) -> None:
     assert {what: answer.status_code for what, answer in answers.items()} == dict.fromkeys(
         ("report", "MLflow", "Prefect"), 200
     )
-    assert NAME in answers["report"].text
+    experiment, _, run, *_ = addresses["report"].partition("#/experiments/")[2].split("/")
+    assert experiment in {run["experiment_id"] for run in clone.mlflow_runs()}
+    report = requests.get(f"{clone.mlflow}/get-artifact", {"path": "report.html", "run_uuid": run}, timeout=30)
+    assert report.status_code == 200
+    assert NAME in report.text
 
 
 def test_it_says_nothing_that_nobody_asked_for(first: Round) -> None:

@@ -100,6 +100,17 @@ class Clone:
         found = self._mlflow("model-versions/search").get("model_versions", [])
         return {int(one["version"]): {tag["key"]: tag["value"] for tag in one.get("tags", [])} for one in found}
 
+    def mlflow_runs(self) -> list[dict[str, Any]]:
+        """The runs of its MLflow experiment, with their tags as a mapping."""
+        experiment = self._mlflow("experiments/get-by-name", experiment_name=NAME)["experiment"]["experiment_id"]
+        url = f"{self.mlflow}/api/2.0/mlflow/runs/search"
+        answer = requests.post(url, json={"experiment_ids": [experiment], "max_results": 1000}, timeout=30)
+        answer.raise_for_status()
+        return [
+            {**run["info"], "tags": {tag["key"]: tag["value"] for tag in run["data"]["tags"]}}
+            for run in answer.json().get("runs", [])
+        ]
+
     def aliases(self) -> dict[str, int]:
         """The registered model's aliases."""
         model = self._mlflow("registered-models/get", name=NAME)["registered_model"]
