@@ -34,13 +34,17 @@ _SMALL: dict[str, Any] = {
 class Clone:
     """A repository of its own in ``folder``, with this one's files as they are now, and servers of its own.
 
+    Args:
+        folder: Where it and its source are put.
+        small: Whether params.yaml is cut down to seconds.
+
     Attributes:
         root: Its checkout.
         source: Films of a square that goes left or right, before several cameras: a folder per class.
         environment: What its commands run with.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, small: bool = True) -> None:
         self.root = folder / "clone"
         self.source = write_source(folder / "source")
         inherited = {key: value for key, value in os.environ.items() if not key.startswith("VIDEOLOOP_")}
@@ -55,7 +59,8 @@ class Clone:
             "COLUMNS": "200",
         }
         self._copy_repository()
-        self.set_params(_SMALL)
+        if small:
+            self.set_params(_SMALL)
 
     @property
     def home(self) -> Path:
@@ -137,9 +142,9 @@ COMMAND = (sys.executable, "-m", "flows.cli")
 
 
 @contextmanager
-def clone_in(folder: Path) -> Iterator[Clone]:
+def clone_in(folder: Path, *, small: bool = True) -> Iterator[Clone]:
     """A clone whose servers are stopped in the end."""
-    clone = Clone(folder)
+    clone = Clone(folder, small=small)
     try:
         yield clone
     finally:
@@ -150,6 +155,12 @@ def clone_in(folder: Path) -> Iterator[Clone]:
 def stages_run(said: str) -> list[str]:
     """The stages whose command ``dvc repro`` ran."""
     return re.findall(r"^Running stage '(\w+)'", said, re.MULTILINE)
+
+
+def steps_of(said: str) -> dict[str, float]:
+    """Seconds of each step, from the table that a round prints."""
+    rows = re.findall(r"│ time: (\w+) +│ (\d+\.\d) s( \(up to date\))? +│", said)
+    return {step: float(seconds) for step, seconds, _ in rows}
 
 
 def write_source(folder: Path) -> Path:
