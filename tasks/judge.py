@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion
 
-
 _DIGITS = 6
+_HEADING = "**Verdict**"
 
 Outcome = Literal["first", "better", "not worse", "worse", "undecided"]
 
@@ -213,8 +213,14 @@ def _sentence(
 
 
 def _tag(client: "MlflowClient", name: str, verdict: Verdict) -> None:
+    """Show the verdict where people promote: as tags, and as the first paragraph of the description."""
     with reachable():
         for field, value in asdict(verdict).items():
             if field != "version" and value is not None:
                 tag = VERDICT if field == "outcome" else f"{VERDICT}.{field}"
                 client.set_model_version_tag(name, str(verdict.version), tag, str(value))
+        written = client.get_model_version(name, str(verdict.version)).description or ""
+        paragraphs = [part for part in written.split("\n\n") if not part.startswith(_HEADING)]
+        described = "\n\n".join([f"{_HEADING} {verdict.text}", *paragraphs])
+        if described != written:
+            client.update_model_version(name, str(verdict.version), described)
