@@ -27,6 +27,7 @@ _NUM_FOLDS = 5
 _EXPLAINED = 0.9
 _RIDGE = 0.1
 _MIN_SOURCES = 2
+_TINY = 1e-12
 
 _Floats = NDArray[np.float64]
 
@@ -124,10 +125,10 @@ def _reconstruction(
     value_D, vector_DD = linalg.eigh(covariance_DD)
     explained_D = np.cumsum(value_D[::-1]) / max(value_D.sum(), np.finfo(float).tiny)
     num_components = int(np.searchsorted(explained_D, _EXPLAINED)) + 1
-    component_DC = vector_DD[:, ::-1][:, :num_components]
+    component_DC = vector_DD[:, ::-1][:, :num_components].astype(reference_ND.dtype)
 
     def errors(embedding_ND: NDArray[np.floating]) -> _Floats:
-        centred_ND = embedding_ND - mean_D
+        centred_ND = embedding_ND - mean_D.astype(embedding_ND.dtype)
         error_N: _Floats = np.square(centred_ND).sum(1) - np.square(centred_ND @ component_DC).sum(1)
         return np.maximum(error_N, 0.0)
 
@@ -141,21 +142,50 @@ def _domain_scores(
     """Ridge regression to -1 for the reference and 1 for the window, both sides weighing the same, out of fold."""
     is_window_N = np.arange(len(embedding_ND)) >= num_reference
     fold_N = _folds(source_N, _NUM_FOLDS, rng)
+    centred_ND = embedding_ND - embedding_ND.mean(0)
+    moments = [
+        [_Moments.of(centred_ND[(fold_N == f) & on_N]) for on_N in (~is_window_N, is_window_N)]
+        for f in range(_NUM_FOLDS)
+    ]
+    whole = [sum((fold[side] for fold in moments), start=_Moments()) for side in (0, 1)]
     score_N = np.zeros(len(embedding_ND))
-    for fold in np.unique(fold_N):
-        fitted_N = fold_N != fold
-        inside_ND, inside_N = embedding_ND[fitted_N], is_window_N[fitted_N]
-        if inside_N.all() or not inside_N.any():
-            continue
-        weight_N = (np.where(inside_N, 0.5 / inside_N.sum(), 0.5 / (~inside_N).sum())).astype(embedding_ND.dtype)
-        mean_D = weight_N @ inside_ND
-        centred_ND = inside_ND - mean_D
-        covariance_DD = ((centred_ND * weight_N[:, None]).T @ centred_ND).astype(np.float64)
-        covariance_DD[np.diag_indices_from(covariance_DD)] += _RIDGE * np.trace(covariance_DD) / len(mean_D) + 1e-12
-        target_D = (weight_N * np.where(inside_N, 1.0, -1.0)) @ centred_ND
-        coefficient_D = linalg.solve(covariance_DD, target_D, assume_a="pos")
-        score_N[~fitted_N] = (embedding_ND[~fitted_N] - mean_D) @ coefficient_D
+    for number, fold in enumerate(moments):
+        reference, window = (whole[side] - fold[side] for side in (0, 1))
+        if not (reference.num_clips and window.num_clips):
+            continue  # all sources of a side are in this fold
+        mean_D = (reference.mean + window.mean) / 2
+        covariance_DD = (reference.square_DD / reference.num_clips + window.square_DD / window.num_clips) / 2
+        covariance_DD = covariance_DD - np.outer(mean_D, mean_D)
+        covariance_DD[np.diag_indices_from(covariance_DD)] += _RIDGE * np.trace(covariance_DD) / len(mean_D) + _TINY
+        difference_D = (window.mean - reference.mean) / 2
+        coefficient_D = linalg.solve(covariance_DD, difference_D, assume_a="pos")
+        in_fold_N = fold_N == number
+        score_N[in_fold_N] = centred_ND[in_fold_N] @ coefficient_D.astype(centred_ND.dtype) - mean_D @ coefficient_D
     return score_N
+
+
+@dataclass(frozen=True)
+class _Moments:
+    """Sums over clips, which folds can be taken out of."""
+
+    num_clips: int = 0
+    sum_D: Any = 0.0
+    square_DD: Any = 0.0
+
+    @classmethod
+    def of(cls, clip_ND: NDArray[np.floating]) -> "_Moments":
+        return cls(len(clip_ND), clip_ND.sum(0, dtype=np.float64), (clip_ND.T @ clip_ND).astype(np.float64))
+
+    def __add__(self, other: "_Moments") -> "_Moments":
+        return _Moments(self.num_clips + other.num_clips, self.sum_D + other.sum_D, self.square_DD + other.square_DD)
+
+    def __sub__(self, other: "_Moments") -> "_Moments":
+        return _Moments(self.num_clips - other.num_clips, self.sum_D - other.sum_D, self.square_DD - other.square_DD)
+
+    @property
+    def mean(self) -> Any:
+        """Of the clips, shape (D,)."""
+        return self.sum_D / self.num_clips
 
 
 def _folds(source_N: NDArray[Any], num_folds: int, rng: np.random.Generator) -> NDArray[np.int64]:

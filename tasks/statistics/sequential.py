@@ -29,7 +29,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from models.errors import UserError
 from tasks.statistics.betting import Bettor, WithinDay
@@ -137,7 +137,7 @@ def start_watch(
     """
     if not 0 < false_alarm < 1:
         raise UserError(f"watch.false_alarm: {false_alarm}: must lie between 0 and 1")
-    memory = _Memory(set(), [], {})
+    memory = _Memory(set(), [], {}, np.empty(0))
     for unit in _in_order(reference):
         if not memory.is_new(unit):
             raise UserError(f"reference: source {unit.source} has day {unit.day} twice; give each source-day once")
@@ -162,14 +162,15 @@ def advance(
     Raises:
         UserError: A vector has another length than those before: it is of another projection.
     """
-    memory = _Memory(set(state.seen), list(state.first_days), dict(state.later_days))
+    memory = _Memory(set(state.seen), list(state.first_days), dict(state.later_days), np.array(state.first_days))
     found = []
     for unit in _in_order(units):
         if memory.is_new(unit):
-            known = memory.category(unit)
-            if known:
+            known_UV = memory.category(unit)
+            if len(known_UV):
                 tie = float(random_of(state.seed, unit.source, unit.day).random())
-                found.append(Strangeness(unit.source, unit.day, conformal_p_value(known, unit.vector, tie), len(known)))
+                p_value = conformal_p_value(known_UV, unit.vector, tie)
+                found.append(Strangeness(unit.source, unit.day, p_value, len(known_UV)))
             memory.remember(unit)
     overall, bettors = state.overall, dict(state.groups)
     if found:
@@ -186,15 +187,15 @@ def advance(
     return WatchState(*head, *memory.frozen(), overall, bettors, max(state.highest, evidence), alarm), found
 
 
-def conformal_p_value(known: Sequence[_Vector], vector: _Vector, tie: float) -> float:
+def conformal_p_value(known_UV: ArrayLike, vector: _Vector, tie: float) -> float:
     """The smoothed rank of a vector's distance from the mean of all, itself included, among the others' distances.
 
     Args:
-        known: Vectors before.
+        known_UV: Vectors before.
         vector: The new one.
         tie: A uniform random number, the share of ties (itself one of them) that count as farther.
     """
-    vector_UV = np.array([*known, vector])
+    vector_UV = np.vstack((known_UV, vector))
     distance_U: NDArray[np.float64] = np.square(vector_UV - vector_UV.mean(0)).sum(1)
     slack = _TIE * distance_U[-1]
     farther = int((distance_U > distance_U[-1] + slack).sum())
@@ -202,11 +203,13 @@ def conformal_p_value(known: Sequence[_Vector], vector: _Vector, tie: float) -> 
     return (farther + tie * tied) / len(distance_U)
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Memory:
     seen: set[tuple[str, str]]
     first_days: list[_Vector]
     later_days: dict[str, tuple[_Vector, ...]]
+    first_UV: NDArray[np.float64]
+    """First days once more: there may be thousands of new ones, each to be compared with all."""
 
     def is_new(self, unit: SourceDay) -> bool:
         if self.first_days and len(unit.vector) != len(self.first_days[0]):
@@ -216,8 +219,13 @@ class _Memory:
             )
         return (unit.source, unit.day) not in self.seen
 
-    def category(self, unit: SourceDay) -> Sequence[_Vector]:
-        return self.later_days.get(unit.source, self.first_days)
+    def category(self, unit: SourceDay) -> NDArray[np.float64]:
+        if unit.source in self.later_days:
+            return np.array(self.later_days[unit.source])
+        if len(self.first_UV) < len(self.first_days):
+            new = self.first_days[len(self.first_UV) :]
+            self.first_UV = np.vstack((self.first_UV, new)) if len(self.first_UV) else np.array(new)
+        return self.first_UV
 
     def remember(self, unit: SourceDay) -> None:
         self.seen.add((unit.source, unit.day))
