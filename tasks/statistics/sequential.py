@@ -25,7 +25,7 @@ it.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -37,7 +37,7 @@ from tasks.statistics.source_days import SourceDay, random_of
 
 _TIE = 1e-9
 
-_Vector = tuple[float, ...]
+_Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -57,17 +57,17 @@ class Strangeness:
     num_compared: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class WatchState:
-    """All that the watch remembers; see :func:`start_watch` and :func:`advance`.
+    """All that the watch remembers; see :func:`start_watch` and :func:`advance`. Compare states by :meth:`to_dict`.
 
     Attributes:
         false_alarm: The chance of any false alarm over the whole life.
         within_day: How the bets of one check are combined.
         seed: Of the random numbers that break ties.
         seen: Source-days that have been counted, each as ``[source, day]``.
-        first_days: Numbers of first days, of all sources.
-        later_days: Numbers of later days, by source.
+        first_UV: First days of all sources.
+        later_UV: Later days, by source.
         overall: The bettor on all sources.
         groups: Bettors on groups, in the order in which they came.
         highest: The most that the evidence has been.
@@ -78,8 +78,8 @@ class WatchState:
     within_day: WithinDay
     seed: int
     seen: frozenset[tuple[str, str]]
-    first_days: tuple[_Vector, ...]
-    later_days: Mapping[str, tuple[_Vector, ...]]
+    first_UV: _Floats
+    later_UV: Mapping[str, _Floats]
     overall: Bettor = field(default_factory=Bettor)
     groups: Mapping[str, Bettor] = field(default_factory=dict)
     highest: float = 1.0
@@ -97,8 +97,18 @@ class WatchState:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers, strings, lists and dictionaries, for JSON."""
-        groups = [[group, asdict(bettor)] for group, bettor in self.groups.items()]  # a list, as their order counts
-        return asdict(self) | {"seen": sorted(map(list, self.seen)), "groups": groups}
+        return {
+            "false_alarm": self.false_alarm,
+            "within_day": self.within_day,
+            "seed": self.seed,
+            "seen": sorted(map(list, self.seen)),
+            "first_days": self.first_UV.tolist(),
+            "later_days": {source: later_UV.tolist() for source, later_UV in self.later_UV.items()},
+            "overall": asdict(self.overall),
+            "groups": [[group, asdict(bettor)] for group, bettor in self.groups.items()],  # their order counts
+            "highest": self.highest,
+            "alarm": self.alarm,
+        }
 
     @classmethod
     def from_dict(cls, state: Mapping[str, Any]) -> "WatchState":
@@ -108,14 +118,19 @@ class WatchState:
             UserError: It is not the state of a watch.
         """
         try:
-            restored = {
-                "seen": frozenset((source, day) for source, day in state["seen"]),
-                "first_days": tuple(map(tuple, state["first_days"])),
-                "later_days": {source: tuple(map(tuple, rows)) for source, rows in state["later_days"].items()},
-                "overall": Bettor.from_dict(state["overall"]),
-                "groups": {group: Bettor.from_dict(bettor) for group, bettor in state["groups"]},
-            }
-            return cls(**{**state, **restored})
+            first_UV = _rows(state["first_days"])
+            return cls(
+                float(state["false_alarm"]),
+                state["within_day"],
+                int(state["seed"]),
+                frozenset((source, day) for source, day in state["seen"]),
+                first_UV,
+                {source: _rows(rows, first_UV.shape[1]) for source, rows in state["later_days"].items()},
+                Bettor.from_dict(state["overall"]),
+                {group: Bettor.from_dict(bettor) for group, bettor in state["groups"]},
+                float(state["highest"]),
+                state["alarm"],
+            )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise UserError(f"state of the watch is damaged ({error!r}); start a new watch for this champion") from None
 
@@ -137,12 +152,12 @@ def start_watch(
     """
     if not 0 < false_alarm < 1:
         raise UserError(f"watch.false_alarm: {false_alarm}: must lie between 0 and 1")
-    memory = _Memory(set(), [], {}, np.empty(0))
+    memory = _Memory(set(), _rows([]), {})
     for unit in _in_order(reference):
         if not memory.is_new(unit):
             raise UserError(f"reference: source {unit.source} has day {unit.day} twice; give each source-day once")
         memory.remember(unit)
-    return WatchState(false_alarm, within_day, seed, *memory.frozen())
+    return WatchState(false_alarm, within_day, seed, frozenset(memory.seen), memory.first_UV, memory.later_UV)
 
 
 def advance(
@@ -162,7 +177,7 @@ def advance(
     Raises:
         UserError: A vector has another length than those before: it is of another projection.
     """
-    memory = _Memory(set(state.seen), list(state.first_days), dict(state.later_days), np.array(state.first_days))
+    memory = _Memory(set(state.seen), state.first_UV, dict(state.later_UV))
     found = []
     for unit in _in_order(units):
         if memory.is_new(unit):
@@ -183,11 +198,20 @@ def advance(
             bettors[group] = bettors.get(group, Bettor()).bet(check, p_values, state.within_day)
     evidence = _evidence(overall, bettors)
     alarm = state.alarm if state.alarm is not None or evidence < state.limit else check
-    head = (state.false_alarm, state.within_day, state.seed)
-    return WatchState(*head, *memory.frozen(), overall, bettors, max(state.highest, evidence), alarm), found
+    after = replace(
+        state,
+        seen=frozenset(memory.seen),
+        first_UV=memory.first_UV,
+        later_UV=memory.later_UV,
+        overall=overall,
+        groups=bettors,
+        highest=max(state.highest, evidence),
+        alarm=alarm,
+    )
+    return after, found
 
 
-def conformal_p_value(known_UV: ArrayLike, vector: _Vector, tie: float) -> float:
+def conformal_p_value(known_UV: _Floats, vector: Sequence[float], tie: float) -> float:
     """The smoothed rank of a vector's distance from the mean of all, itself included, among the others' distances.
 
     Args:
@@ -206,37 +230,32 @@ def conformal_p_value(known_UV: ArrayLike, vector: _Vector, tie: float) -> float
 @dataclass
 class _Memory:
     seen: set[tuple[str, str]]
-    first_days: list[_Vector]
-    later_days: dict[str, tuple[_Vector, ...]]
-    first_UV: NDArray[np.float64]
-    """First days once more: there may be thousands of new ones, each to be compared with all."""
+    first_UV: _Floats
+    later_UV: dict[str, _Floats]
 
     def is_new(self, unit: SourceDay) -> bool:
-        if self.first_days and len(unit.vector) != len(self.first_days[0]):
+        if len(self.first_UV) and len(unit.vector) != self.first_UV.shape[1]:
             raise UserError(
                 f"source {unit.source}, day {unit.day}: {len(unit.vector)} numbers instead of "
-                f"{len(self.first_days[0])}; it is of another projection: start a new watch"
+                f"{self.first_UV.shape[1]}; it is of another projection: start a new watch"
             )
         return (unit.source, unit.day) not in self.seen
 
-    def category(self, unit: SourceDay) -> NDArray[np.float64]:
-        if unit.source in self.later_days:
-            return np.array(self.later_days[unit.source])
-        if len(self.first_UV) < len(self.first_days):
-            new = self.first_days[len(self.first_UV) :]
-            self.first_UV = np.vstack((self.first_UV, new)) if len(self.first_UV) else np.array(new)
-        return self.first_UV
+    def category(self, unit: SourceDay) -> _Floats:
+        return self.later_UV.get(unit.source, self.first_UV)
 
     def remember(self, unit: SourceDay) -> None:
         self.seen.add((unit.source, unit.day))
-        if unit.source in self.later_days:
-            self.later_days[unit.source] += (unit.vector,)
+        if unit.source in self.later_UV:
+            self.later_UV[unit.source] = np.vstack((self.later_UV[unit.source], unit.vector))
         else:
-            self.first_days.append(unit.vector)
-            self.later_days[unit.source] = ()
+            self.first_UV = np.vstack((self.first_UV, unit.vector)) if len(self.first_UV) else _rows([unit.vector])
+            self.later_UV[unit.source] = _rows([], len(unit.vector))
 
-    def frozen(self) -> tuple[frozenset[tuple[str, str]], tuple[_Vector, ...], dict[str, tuple[_Vector, ...]]]:
-        return frozenset(self.seen), tuple(self.first_days), self.later_days
+
+def _rows(rows: ArrayLike, num_numbers: int = 0) -> _Floats:
+    row_UV = np.asarray(rows, np.float64)
+    return row_UV if row_UV.ndim == 2 else row_UV.reshape(0, num_numbers)
 
 
 def _in_order(units: Sequence[SourceDay]) -> list[SourceDay]:

@@ -160,7 +160,7 @@ def source_days(
         if len(clips) < projection.clips_per_unit:
             num_set_aside += 1
             continue
-        chosen = random_of(seed, source, day).choice(clips, projection.clips_per_unit, replace=False)
+        chosen = random_of(seed, source, day).permutation(clips)[: projection.clips_per_unit]
         units.append(SourceDay(source, day, _vector(projection, embedding_ND[chosen].astype(np.float64))))
     return units, num_set_aside
 
