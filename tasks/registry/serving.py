@@ -150,11 +150,17 @@ class VideoClassifier:
         except (ValueError, IndexError):
             raise Refused("its decoded frames are damaged") from None
 
+    def noise(self, num_windows: int) -> Tensor:
+        """Windows of noise, always the same, for trials without a video."""
+        clip_input, generator = self._model.clip_input, torch.Generator().manual_seed(0)
+        shape = (num_windows, clip_input.num_frames, clip_input.size, clip_input.size, 3)
+        return self._preprocess(torch.randint(0, 256, shape, generator=generator, dtype=torch.uint8))
+
     def infer(self, clip_NCTSS: Tensor, batch_size: int = 1) -> Inference:
         """Run the model over windows, which may be of several videos, ``batch_size`` at a time."""
         probabilities, embeddings = [], []
         with torch.inference_mode():
-            for clip_BCTSS in clip_NCTSS.split(batch_size):
+            for clip_BCTSS in torch.split(clip_NCTSS, batch_size):
                 features_BTD = self._model.features(clip_BCTSS.to(self._device))
                 probabilities.append(self._model.head(features_BTD).float().softmax(1).cpu())
                 embeddings.append(features_BTD.float().mean(1).cpu())

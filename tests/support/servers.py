@@ -64,6 +64,19 @@ def post(url: str, content: object) -> Any:
     return answer.json() if answer.content else None
 
 
+@contextmanager
+def service(home: Path, tracking_uri: str, name: str = "actions", **variables: str) -> Iterator[str]:
+    """Run ``videoloop serve`` and give its address once a model answers."""
+    home.mkdir(parents=True, exist_ok=True)
+    port = free_port()
+    command = [sys.executable, "-m", "flows.cli", "serve", name, "--port", str(port)]
+    state = {"VIDEOLOOP_HOME": str(home), "MLFLOW_TRACKING_URI": tracking_uri, **variables}
+    with _process(command, home / "serve.log", state):
+        url = f"http://127.0.0.1:{port}"
+        _wait_for(f"{url}/healthz", home / "serve.log")
+        yield url
+
+
 def free_port() -> int:
     """A port that nobody listens on right now."""
     with socket.socket() as probe:
