@@ -64,6 +64,7 @@ def create_app(service: Service, close: Callable[[], None] = lambda: None) -> Fa
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:  # noqa: ARG001
         service.log.start()
+        service.pool.start()
         service.follower.start()
         yield
         service.follower.stop()

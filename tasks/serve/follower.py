@@ -184,7 +184,8 @@ class Follower:
             self._num_tries = 0
             self._metrics.refused()
             keeping = f"version {live.version} keeps answering" if live else "nothing answers"
-            logger.warning("%s: %s is refused: %s; %s", self._name, version or "no version", reason, keeping)
+            subject = f"version {version} is refused" if version else "there is no champion"
+            logger.warning("%s: %s: %s; %s", self._name, subject, reason, keeping)
             known = Refusal(version, identity, reason, datetime.now(UTC))
         assert known is not None
         self._again_s = time.monotonic() + _RETRY_S[min(self._num_tries, len(_RETRY_S) - 1)]

@@ -33,7 +33,7 @@ logger = logging.getLogger(__name__)
 
 _GRACE_S = 30
 # MLflow's client would otherwise try for minutes, and a webhook could not wake it meanwhile.
-_IMPATIENT = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "20"}
+_IMPATIENT = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "20"}
 
 
 def serve(name: str, config: ServeSettings) -> None:
@@ -45,6 +45,8 @@ def serve(name: str, config: ServeSettings) -> None:
     demand_key(config)
     for variable, value in _IMPATIENT.items():
         os.environ.setdefault(variable, value)
+    # The follower says once that the registry is away; this would say it every few seconds.
+    logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
     with _listening(config) as sock, _uploads(settings().home / "serve") as uploads:
         port = sock.getsockname()[1]
         app = create_app(*_wired(name, config, port, uploads))

@@ -48,7 +48,7 @@ def decode_all(jobs: Iterable[Job], *, num_workers: int | None = None) -> Genera
 
 
 class DecodingPool:
-    """Worker processes that wait for jobs; each starts with the first job that needs it.
+    """Worker processes that wait for jobs; each starts with the first job that needs it, or with :meth:`start`.
 
     Attributes:
         num_workers: Processes, at most.
@@ -64,6 +64,11 @@ class DecodingPool:
         self.num_workers = num_workers or len(os.sched_getaffinity(0))
         self._workers = _Workers(time_limit_s)
         self._executor = ThreadPoolExecutor(self.num_workers, thread_name_prefix="decode")
+
+    def start(self) -> None:
+        """Begin to start all processes, so that the first jobs need not wait."""
+        for _ in range(self.num_workers):
+            self._executor.submit(self._workers.begin)
 
     def submit(self, job: Job) -> Future[Outcomes]:
         """The outcomes of the job's segments, when they are there."""
@@ -84,6 +89,10 @@ class _Workers:
         self._lock = threading.Lock()
         self._all: list[subprocess.Popen[bytes]] = []
         self._closed = False
+
+    def begin(self) -> None:
+        """Start the process of this thread."""
+        self._process()
 
     def run(self, job: Job) -> Outcomes:
         process = self._process()
@@ -152,6 +161,8 @@ def _started() -> "subprocess.Popen[bytes]":
         _COMMAND,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
+        # A signal to all of a service, or from a terminal, leaves it to finish what it has; it dies with its parent.
+        start_new_session=True,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
     )
     assert process.stdout is not None

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -71,7 +71,7 @@ def service(home: Path, tracking_uri: str, name: str = "actions", **variables: s
     port = free_port()
     command = [sys.executable, "-m", "flows.cli", "serve", name, "--port", str(port)]
     state = {"VIDEOLOOP_HOME": str(home), "MLFLOW_TRACKING_URI": tracking_uri, **variables}
-    with _process(command, home / "serve.log", state):
+    with _process(command, home / "serve.log", state, politely=True):
         url = f"http://127.0.0.1:{port}"
         _wait_for(f"{url}/healthz", home / "serve.log")
         yield url
@@ -85,7 +85,7 @@ def free_port() -> int:
 
 
 @contextmanager
-def _process(command: list[str], log: Path, extra: dict[str, str]) -> Iterator[None]:
+def _process(command: list[str], log: Path, extra: dict[str, str], *, politely: bool = False) -> Iterator[None]:
     with log.open("ab") as output:
         process = subprocess.Popen(
             command,
@@ -99,7 +99,12 @@ def _process(command: list[str], log: Path, extra: dict[str, str]) -> Iterator[N
     try:
         yield
     finally:
-        os.killpg(process.pid, signal.SIGKILL)
+        if politely:
+            os.killpg(process.pid, signal.SIGTERM)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(20)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
 
