@@ -23,7 +23,7 @@ from tasks.serve.metrics import Metrics
 from tasks.serve.prediction_log import PredictionLog
 from tasks.serve.problems import Problem
 from tasks.serve.signature import Deliveries
-from tasks.serve.uploads import discard, received
+from tasks.serve.uploads import received, refused
 from tasks.settings import ServeSettings
 from tasks.video.pool import DecodingPool
 
@@ -120,8 +120,7 @@ class _Predictions:
                 answer = await answered(upload, live, self._service.pool, self._service.log)
             return JSONResponse(answer.content())
         except Problem as problem:
-            await discard(request, max_bytes)
-            return problem.response()
+            return await refused(request, problem, max_bytes)
         except Exception:
             logger.exception("a prediction failed")
             sentence = "the service failed to answer; its log says why"
@@ -157,7 +156,7 @@ class _Hooks:
             response = self._taken(body)
         except Problem as problem:
             logger.warning("a call of the webhook is refused: %s", problem)
-            response = problem.response()
+            response = await refused(request, problem, _MAX_HOOK_BYTES)
         self._service.metrics.hooked(HTTPStatus(response.status_code))
         return response
 

@@ -5,13 +5,14 @@ import hashlib
 import unicodedata
 import uuid
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 from typing import BinaryIO
 
 from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.http import parse_options_header
 from werkzeug.sansio.multipart import Data, Epilogue, Field, File, MultipartDecoder, NeedData
@@ -76,16 +77,29 @@ async def received(request: Request, folder: Path, max_bytes: int) -> AsyncItera
         path.unlink(missing_ok=True)
 
 
-async def discard(request: Request, max_bytes: int) -> None:
+async def refused(request: Request, problem: Problem, max_bytes: int) -> Response:
+    """The answer to a request that may not have been read; the connection of one that goes on is closed."""
+    response = problem.response()
+    if not await _read_to_its_end(request, max_bytes):
+        response.headers["Connection"] = "close"  # else the server would read on for as long as the client sends
+    return response
+
+
+async def _read_to_its_end(request: Request, max_bytes: int) -> bool:
     """Read on for a moment, so that a client that is still sending gets to see the answer."""
     if request.headers.get("expect"):  # it asked first, and has not sent anything
-        return
-    with suppress(TimeoutError, ClientDisconnect, RuntimeError):
+        return False
+    try:
         async with asyncio.timeout(_DISCARD_S):
             async for chunk in request.stream():
                 max_bytes -= len(chunk)
                 if max_bytes < 0:
-                    return
+                    return False
+    except (TimeoutError, ClientDisconnect):
+        return False
+    except RuntimeError:  # it was read before
+        return True
+    return True
 
 
 class _Sink:
