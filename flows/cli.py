@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tasks.process import readable, speak
-from tasks.settings import hush, main_checkout, prefect_environment, settings
+from tasks.settings import ServeSettings, hush, main_checkout, prefect_environment, settings
 
 if TYPE_CHECKING:
     from tasks.promote import Promotion
@@ -158,6 +158,18 @@ def predict(
         console.print(table)
     if all(prediction.error for prediction in predictions):
         raise typer.Exit(2)
+
+
+@app.command()
+def serve(
+    name: Name = None,
+    port: Annotated[int | None, typer.Option(help="Default: VIDEOLOOP_SERVE_PORT, or 8000.")] = None,
+) -> None:
+    """Answer over HTTP with the champion, and follow its alias."""
+    from tasks.serve.run import serve as answer
+
+    config = ServeSettings() if port is None else ServeSettings(port=port)
+    answer(name or _default_name(), config)
 
 
 @app.command()

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from models.errors import UserError
 from models.saved import CARD, WEIGHTS
 from tasks.decisions import decision
-from tasks.registry.names import CHECKSUMS, MODEL_FOLDER, PREPROCESSING
+from tasks.registry.names import CHECKSUMS, EXAMPLE, EXAMPLE_ANSWER, MODEL_FOLDER, PREPROCESSING
 from tasks.settings import settings
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 CHECKSUMS_FILE = "checksums.json"
 _LOGGED_MODEL = "models:/"
 _NEEDED_TO_PREDICT = tuple(f"{MODEL_FOLDER}/{name}" for name in (WEIGHTS, CARD, PREPROCESSING))
+_EXAMPLE = tuple(f"{MODEL_FOLDER}/{name}" for name in (EXAMPLE, EXAMPLE_ANSWER))
 
 
 def write_checksums(folder: Path) -> str:
@@ -34,14 +35,20 @@ def write_checksums(folder: Path) -> str:
     return sha256(target)
 
 
-def verified_model(client: "MlflowClient", version: "ModelVersion") -> Path:
+def verified_model(client: "MlflowClient", version: "ModelVersion", *, with_example: bool = False) -> Path:
     """The folder with weights, card and preprocessing of ``version``, downloaded where needed and checked.
+
+    Args:
+        client: Of the registry; not asked when everything was downloaded before.
+        version: Which.
+        with_example: Also an example and the answer to it, where they were registered with the version.
 
     Raises:
         UserError: A file is missing or is not what was registered, or videoloop did not register the version.
     """
     cache = _Cache(client, version)
-    for name in _NEEDED_TO_PREDICT:
+    example = [name for name in _EXAMPLE if with_example and name in cache.listed]
+    for name in (*_NEEDED_TO_PREDICT, *example):
         cache.file(name)
     return cache.folder / MODEL_FOLDER
 
