@@ -7,6 +7,9 @@ MANIFEST = DATA / "manifest.parquet"
 QUARANTINE = DATA / "quarantine.parquet"
 SHARDS = DATA / "shards"
 
+CHAMPION = Path("champion")
+CHAMPION_NOTE = Path("champion.json")
+
 RESULTS = Path("results")
 VALIDATION = RESULTS / "validate" / "summary.json"
 DATA_DOCS = RESULTS / "validate" / "data_docs"
