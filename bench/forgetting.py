@@ -1,0 +1,164 @@
+"""What retraining on a new look gains there, and loses on the old one: ``python -m bench.forgetting --look red_floor``.
+
+The champion learns the demonstration's world as it usually is. Then the same cameras look otherwise, and of that at most
+20 clips a class are labelled, those for validation included. Accuracy is measured on cameras that no model was trained
+on, under both looks. Heads are trained on frozen features, so that all of it takes minutes.
+"""
+
+import argparse
+import csv
+import logging
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from bench.machine import describe
+from infra.demo.dataset import World, write_world
+from infra.demo.looks import LOOKS
+from models.build import VideoModel
+from models.clips.loader import ClipLoader
+from models.clips.manifest import read_manifest
+from models.predict import predict
+from models.saved import save_model
+from models.spec import ContinualParams, FineTuneParams, HeadParams, ModelParams
+from tasks.ingest import ingest
+from tasks.job import job
+from tasks.params import IngestParams, SplitParams
+from tasks.statistics.bootstrap import Interval, paired_source_bootstrap
+from tasks.training_clips import labelled_clip_ids
+
+_NUM_TRAIN, _NUM_VAL = 9, 3
+_LABELLED = (*range(1, 8), *range(_NUM_TRAIN + 1, _NUM_TRAIN + _NUM_VAL + 1))
+"""Cameras whose clips of the new look are labelled: ten, with two clips of each class."""
+_CLIPS_PER_ACTION = 2
+
+_MODEL = ModelParams(family="efficientnet_lite0", flavour="8x112", weights="imagenet", head=HeadParams())
+_JOB = FineTuneParams(
+    method="head", epochs=30, lr=2e-3, weight_decay=0.02, early_stopping_patience=0, num_threads=1, warmup_epochs=0.5
+)
+
+_WAYS: dict[str, dict[str, Any]] = {
+    "new clips alone": {"rehearsal": {"clips": 0}, "distillation": {"weight": 0.0}},
+    "distillation": {"rehearsal": {"clips": 0}},
+    "rehearsal": {"distillation": {"weight": 0.0}},
+    "rehearsal, distillation": {},
+    "rehearsal, EWC": {"distillation": {"weight": 0.0}, "anchor": {"importance": "fisher", "weight": 300.0}},
+    "all clips from scratch": {"start": "scratch"},
+}
+
+
+def main() -> None:
+    """Render, train, print the table."""
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--look", default="red_floor", metavar="NAME", help=f"one of {', '.join(LOOKS)} (red_floor)")
+    arguments.add_argument("--test-cameras", type=int, default=12, metavar="N", help="cameras to measure on (12)")
+    arguments.add_argument("--seeds", type=int, default=1, metavar="N", help="how often all of it is trained (1)")
+    arguments.add_argument("--folder", type=Path, help="where clips and features are kept; default: nowhere")
+    options = arguments.parse_args()
+    torch.set_num_threads(1)
+    logging.disable(logging.INFO)
+    print(describe("torch", "av"))
+    started_s = time.perf_counter()
+    with tempfile.TemporaryDirectory() as temporary:
+        bench = _Bench(options.folder or Path(temporary), options.look, options.test_cameras)
+        runs = [run for seed in range(options.seeds) for run in bench.runs(seed)]
+    _print(pd.DataFrame(runs), options.look)
+    print(f"\n{time.perf_counter() - started_s:.0f} s")
+
+
+@dataclass(frozen=True)
+class _Bench:
+    folder: Path
+    look: str
+    num_test: int
+
+    def runs(self, seed: int) -> Iterator[dict[str, Any]]:
+        """Which test clips the champion, and what comes of it in each way, get right."""
+        old, both = self._data("old", labelled=()), self._data("both", labelled=_LABELLED)
+        train = partial(job, _MODEL, _JOB, seed=seed, feature_cache=self.folder / "features")
+        champion, labels, _ = train(old)
+        kept = self.folder / f"champion-{seed}"
+        save_model(kept, champion, _MODEL, labels, clip_ids=labelled_clip_ids(old))
+        yield {"way": "champion", **self._right(champion, labels, both)}
+        for way, content in _WAYS.items():
+            continual = ContinualParams.model_validate(content)
+            start = kept if continual.start == "champion" else None
+            model, labels, _ = train(both, continual=continual, champion=start)
+            yield {"way": way, **self._right(model, labels, both)}
+
+    def _data(self, name: str, labelled: tuple[int, ...]) -> Path:
+        """A dataset of the old look, and of the new one: cameras to test on, and those that are labelled."""
+        table, data = self.folder / f"{name}.csv", self.folder / f"data-{name}"
+        rows = [*self._rows("base", range(1, self._num_cameras + 1))]
+        if labelled:
+            first_test = _NUM_TRAIN + _NUM_VAL + 1
+            rows += self._rows(self.look, [*labelled, *range(first_test, self._num_cameras + 1)])
+        with table.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, list(rows[0]))
+            writer.writeheader()
+            writer.writerows(rows)
+        ingest(table, data, IngestParams(short_side=128), SplitParams(by="given"), seed=0, num_workers=1)
+        return data
+
+    def _rows(self, look: str, cameras: Any) -> Iterator[dict[str, str]]:
+        """The clips of some cameras, with the split that their camera is in."""
+        world = World(look, batch=0 if look == "base" else 1)
+        clips = self.folder / look
+        table = write_world(world, clips, cameras=self._num_cameras, clips_per_action=_CLIPS_PER_ACTION)
+        for row in csv.DictReader(table.open(encoding="utf-8")):
+            number = int(row["source_id"].rpartition("-")[2])
+            split = "train" if number <= _NUM_TRAIN else "val" if number <= _NUM_TRAIN + _NUM_VAL else "test"
+            if number in cameras:
+                yield {**row, "path": str((clips / row["path"]).absolute()), "split": split}
+
+    @property
+    def _num_cameras(self) -> int:
+        return _NUM_TRAIN + _NUM_VAL + self.num_test
+
+    def _right(self, model: VideoModel, labels: list[str], data: Path) -> dict[str, Any]:
+        clips = read_manifest(data / "manifest.parquet")
+        clips = clips[clips["split"] == "test"].reset_index(drop=True)
+        predicted_N = predict(model, ClipLoader(data, clips, labels, model.clip_input, 16)).argmax(1)
+        right_N = np.array(labels)[predicted_N] == clips["label"].to_numpy()
+        is_old_N = clips["uri"].str.contains("/base/").to_numpy()
+        source_N = clips["source_id"].to_numpy()
+        return {
+            name: (right_N[chosen_N], source_N[chosen_N]) for name, chosen_N in (("old", is_old_N), ("new", ~is_old_N))
+        }
+
+
+def _print(runs: pd.DataFrame, look: str) -> None:
+    old, new = ({way: _joined(group[name]) for way, group in runs.groupby("way")} for name in ("old", "new"))
+    before_old, before_new = old["champion"][0].mean(), new["champion"][0].mean()
+    lost = before_old - before_new
+    print(f"\n{look}: {len(old['champion'][0])} and {len(new['champion'][0])} test clips")
+    print(f"{'':26}{'new look':>9}{'gained':>8}{'of what was lost':>18}{'old look':>10}{'change (95%)':>26}")
+    for way in runs["way"].unique():
+        now_old, now_new = old[way][0].mean(), new[way][0].mean()
+        gained = now_new - before_new
+        change = _change(old[way], old["champion"])
+        interval = f"{change.estimate:+.3f} ({change.low:+.3f} to {change.high:+.3f})"
+        share = f"{gained / lost:.0%}" if lost > 0 else "nothing lost"
+        print(f"{way:26}{now_new:9.3f}{gained:+8.3f}{share:>18}{now_old:10.3f}{interval:>26}")
+
+
+def _joined(parts: Any) -> tuple[NDArray[np.bool_], NDArray[Any]]:
+    rights, sources = zip(*parts, strict=True)
+    return np.concatenate(rights), np.concatenate(sources)
+
+
+def _change(now: tuple[NDArray[np.bool_], NDArray[Any]], before: tuple[NDArray[np.bool_], NDArray[Any]]) -> Interval:
+    return paired_source_bootstrap(now[0], before[0], now[1], resamples=2000, confidence=0.95, seed=0)
+
+
+if __name__ == "__main__":
+    main()
