@@ -1,6 +1,6 @@
 """The champion's answers: learning without forgetting (Li and Hoiem 2017, arXiv:1606.09282).
 
-Shapes: B clips, K classes of the model, C classes that it shares with the champion.
+Shapes: B clips, K classes of the model, A classes of the champion, C classes that both have.
 """
 
 from collections.abc import Sequence
@@ -44,14 +44,15 @@ class Distillation:
         """The divergence, the teacher's part running beside."""
         teacher = part.module(self._teacher)
 
-        def loss(logits_BK: Tensor, label_B: Tensor, inputs: Tensor) -> Tensor:
+        def divergence(logits_BK: Tensor, label_B: Tensor, inputs: Tensor) -> Tensor:
             with torch.no_grad():
                 taught_B = self._theirs_K[label_B]
-                answer = teacher(inputs).float()
-                counts_B = (answer.argmax(1) == taught_B) | (taught_B < 0)
-                wanted_BC = (answer.index_select(1, self._theirs_C) / self._temperature).log_softmax(1)
+                answer_BA = teacher(inputs).float()
+                counts_B = (answer_BA.argmax(1) == taught_B) | (taught_B < 0)
+                wanted_BC = (answer_BA.index_select(1, self._theirs_C) / self._temperature).log_softmax(1)
             said_BC = (logits_BK.index_select(1, self._ours_C) / self._temperature).log_softmax(1)
             divergence_B = F.kl_div(said_BC, wanted_BC, reduction="none", log_target=True).sum(1)
-            return (counts_B * divergence_B).mean().mul(self._scale)
+            loss: Tensor = self._scale * (counts_B * divergence_B).mean()
+            return loss
 
-        return loss
+        return divergence
