@@ -2,7 +2,7 @@
 
 from prefect import flow
 
-from flows.steps import ingest, introduce, judge, publish, register, reproduce, seal
+from flows.steps import ingest, introduce, judge, publish, register, reproduce, seal, warm_start
 from tasks.summary import Round, summarise
 from tasks.workspace import last_source, round_workspace
 
@@ -11,9 +11,10 @@ STAGES = ("validate", "search", "fine_tune", "evaluate", "report")
 
 @flow(name="train")
 def train(source: str | None = None) -> Round:
-    """Ingest ``source`` (default: that of the last round), train, register and judge; people promote."""
+    """Ingest ``source`` (default: that of the last round), train on, register and judge; people promote."""
     with round_workspace(source or last_source()) as work:
         ingested = ingest(work)
+        warm_start(work)
         stages = {stage: reproduce.with_options(name=stage)(work, stage) for stage in STAGES}
         commit = seal(work)
         version = register(work, commit)

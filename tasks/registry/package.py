@@ -16,7 +16,7 @@ import pandas as pd
 
 from models.clips.manifest import read_manifest
 from models.export import export_program
-from models.saved import CARD, WEIGHTS, load_model
+from models.saved import CARD, CLIPS, WEIGHTS, load_model
 from tasks import layout
 from tasks.params import Params
 from tasks.registry.names import EXAMPLE, EXAMPLE_ANSWER, MODEL_FOLDER, PREPROCESSING, PROGRAM
@@ -102,7 +102,7 @@ def _write_model(workspace: Path, params: Params, target: Path) -> str:
     source = workspace / layout.MODEL
     model, card = load_model(source)  # checks the weights against the card
     target.mkdir()
-    for name in (WEIGHTS, CARD):
+    for name in (WEIGHTS, CARD, CLIPS):
         shutil.copyfile(source / name, target / name)
     export_program(model, target / PROGRAM)
     preprocessing(workspace, params).write(target / PREPROCESSING)

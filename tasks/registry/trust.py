@@ -7,6 +7,7 @@ and stands in the decision log, which the registry cannot change.
 import hashlib
 import json
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -46,11 +47,24 @@ def verified_model(client: "MlflowClient", version: "ModelVersion", *, with_exam
     Raises:
         UserError: A file is missing or is not what was registered, or videoloop did not register the version.
     """
+    optional = _EXAMPLE if with_example else ()
+    return verified_files(client, version, _NEEDED_TO_PREDICT, optional) / MODEL_FOLDER
+
+
+def verified_files(
+    client: "MlflowClient", version: "ModelVersion", names: Sequence[str], optional: Sequence[str] = ()
+) -> Path:
+    """A folder with the files ``names`` of ``version``, downloaded where needed and checked.
+
+    Those of ``optional`` are there where they were registered with the version.
+
+    Raises:
+        UserError: As :func:`verified_model`.
+    """
     cache = _Cache(client, version)
-    example = [name for name in _EXAMPLE if with_example and name in cache.listed]
-    for name in (*_NEEDED_TO_PREDICT, *example):
+    for name in (*names, *(name for name in optional if name in cache.listed)):
         cache.file(name)
-    return cache.folder / MODEL_FOLDER
+    return cache.folder
 
 
 def verify_everything(client: "MlflowClient", version: "ModelVersion") -> None:
