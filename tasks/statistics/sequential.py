@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 from models.errors import UserError
 from tasks.statistics.betting import Bettor, WithinDay
 from tasks.statistics.source_days import SourceDay, random_of
-from tasks.statistics.watch_state import WatchState, evidence_of, rows
+from tasks.statistics.watch_state import WatchState, as_rows, evidence_of
 
 _TIE = 1e-9
 
@@ -74,7 +74,7 @@ def start_watch(
     """
     if not 0 < false_alarm < 1:
         raise UserError(f"watch.false_alarm: {false_alarm}: must lie between 0 and 1")
-    memory = _Memory(set(), rows([]), {})
+    memory = _Memory(set(), as_rows([]), {})
     for unit in _in_order(reference):
         if not memory.is_new(unit):
             raise UserError(f"reference: source {unit.source} has day {unit.day} twice; give each source-day once")
@@ -171,8 +171,8 @@ class _Memory:
         if unit.source in self.later_UV:
             self.later_UV[unit.source] = np.vstack((self.later_UV[unit.source], unit.vector))
         else:
-            self.first_UV = np.vstack((self.first_UV, unit.vector)) if len(self.first_UV) else rows([unit.vector])
-            self.later_UV[unit.source] = rows([], len(unit.vector))
+            self.first_UV = np.vstack((self.first_UV, unit.vector)) if len(self.first_UV) else as_rows([unit.vector])
+            self.later_UV[unit.source] = as_rows([], len(unit.vector))
 
 
 def _in_order(units: Sequence[SourceDay]) -> list[SourceDay]:

@@ -77,14 +77,14 @@ class WatchState:
             UserError: It is not the state of a watch.
         """
         try:
-            first_UV = rows(state["first_days"])
+            first_UV = as_rows(state["first_days"])
             return cls(
                 float(state["false_alarm"]),
                 state["within_day"],
                 int(state["seed"]),
                 frozenset((source, day) for source, day in state["seen"]),
                 first_UV,
-                {source: rows(rows, first_UV.shape[1]) for source, rows in state["later_days"].items()},
+                {source: as_rows(rows, first_UV.shape[1]) for source, rows in state["later_days"].items()},
                 Bettor.from_dict(state["overall"]),
                 {group: Bettor.from_dict(bettor) for group, bettor in state["groups"]},
                 float(state["highest"]),
@@ -94,7 +94,7 @@ class WatchState:
             raise UserError(f"state of the watch is damaged ({error!r}); start a new watch for this champion") from None
 
 
-def rows(vectors: ArrayLike, num_numbers: int = 0) -> _Floats:
+def as_rows(vectors: ArrayLike, num_numbers: int = 0) -> _Floats:
     """Vectors as the rows of an array, with so many columns if there is none."""
     row_UV = np.asarray(vectors, np.float64)
     return row_UV if row_UV.ndim == 2 else row_UV.reshape(0, num_numbers)
