@@ -45,6 +45,14 @@ class TestThreshold:
         assert values == sorted(values)
         assert values[0] < values[-1]
 
+    def test_clips_below_a_dip_do_not_make_up_for_it(self) -> None:
+        of_source = [(0.95, True)] * 10 + [(0.75, False)] * 10 + [(0.5, True)] * 80
+        confidence, correct = (np.array(column * 100) for column in map(list, zip(*of_source, strict=True)))
+        found = calibrated_threshold(confidence, correct, np.repeat(np.arange(100), 100), target=0.85, resamples=200)
+        assert correct.mean() > 0.85
+        assert found is not None
+        assert found.confidence == 0.95
+
     def test_what_holds_on_new_sources(self) -> None:
         reached = []
         for seed in range(60):
