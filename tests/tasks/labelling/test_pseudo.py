@@ -55,12 +55,12 @@ class TestThreshold:
 
     def test_what_holds_on_new_sources(self) -> None:
         reached = []
-        for seed in range(60):
-            found = calibrated_threshold(*world(60, seed=seed), target=0.85, resamples=300)
+        for seed in range(25):
+            found = calibrated_threshold(*world(60, seed=seed), target=0.85, resamples=200)
             if found:
                 confidence, correct, _ = world(400, seed=1000 + seed)
                 reached.append(correct[confidence >= found.confidence].mean() >= 0.85)
-        assert len(reached) > 40
+        assert len(reached) > 15
         assert np.mean(reached) > 0.88
 
     def test_few_sources_or_a_poor_model_say_nothing(self, caplog: pytest.LogCaptureFixture) -> None:
