@@ -83,7 +83,7 @@ class _Bench:
 
     def runs(self, seed: int) -> Iterator[dict[str, Any]]:
         """Which test clips the champion, and what comes of it in each way, get right."""
-        old, both = self._data("old", ["base"]), self._data("both", ["base", self.look])
+        old, both = self._data("base", ["base"]), self._data(self.look, ["base", self.look])
         train = partial(job, _MODEL, _JOB, seed=seed, feature_cache=self.folder / "features")
         champion, labels, _ = train(old)
         test = _test(champion, labels, both)  # no way changes the backbone
