@@ -18,7 +18,7 @@ from models.export import export_program
 from models.saved import CARD, WEIGHTS, load_model
 from tasks import layout
 from tasks.params import Params
-from tasks.registry.names import MODEL_FOLDER, PREPROCESSING, PROGRAM
+from tasks.registry.names import MODEL_FOLDER, PREPROCESSING, PROGRAM, REFERENCE
 from tasks.registry.serving import Preprocessing
 from tasks.registry.trust import write_checksums
 from tasks.video.clips import Recipe
@@ -104,6 +104,8 @@ def _write_model(workspace: Path, params: Params, target: Path) -> str:
         shutil.copyfile(source / name, target / name)
     export_program(model, target / PROGRAM)
     preprocessing(workspace, params).write(target / PREPROCESSING)
+    if (workspace / layout.REFERENCE).exists():  # a version without one is served, and not watched
+        shutil.copyfile(workspace / layout.REFERENCE, target / REFERENCE)
     family: str = card["model"]["family"]
     return family
 

@@ -7,6 +7,7 @@ and stands in the decision log, which the registry cannot change.
 import hashlib
 import json
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -40,10 +41,19 @@ def verified_model(client: "MlflowClient", version: "ModelVersion") -> Path:
     Raises:
         UserError: A file is missing or is not what was registered, or videoloop did not register the version.
     """
+    return verified_files(client, version, _NEEDED_TO_PREDICT) / MODEL_FOLDER
+
+
+def verified_files(client: "MlflowClient", version: "ModelVersion", names: Sequence[str]) -> Path:
+    """A folder with the files ``names`` of ``version``, downloaded where needed and checked.
+
+    Raises:
+        UserError: As :func:`verified_model`.
+    """
     cache = _Cache(client, version)
-    for name in _NEEDED_TO_PREDICT:
+    for name in names:
         cache.file(name)
-    return cache.folder / MODEL_FOLDER
+    return cache.folder
 
 
 def verify_everything(client: "MlflowClient", version: "ModelVersion") -> None:
