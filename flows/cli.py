@@ -284,10 +284,13 @@ def receive_labels(
     from tasks.labelling.receive import receive
     from tasks.layout import DATA, PERSON_LABELS
     from tasks.params import load_params
+    from tasks.watch.adopt import adopt, named_in
     from tasks.workspace import add_data_here
 
     params = load_params()
     allowed, seed = params.validate_.labels, params.base.seed
+    if answers.is_file() and (asked := named_in(answers.read_text(errors="replace"), params.ingest)):
+        adopt(DATA, params.ingest, params.split, seed=seed, wanted=asked)
     found = receive(answers, DATA, params.split, seed=seed, allowed=allowed, new_classes=new_classes, replace=replace)
     version = add_data_here()
     for label, clips in found.taken.items():

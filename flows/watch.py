@@ -12,6 +12,6 @@ from tasks.watch.watch import Watched
 def watch(source: str | None = None, now: datetime | None = None, labelled: bool = False) -> Watched:
     """Look at incoming video (default: what VIDEOLOOP_INCOMING names), decide, show it; a retraining is announced."""
     found = look(source, now, labelled)
-    show(found)
     announce(found)
+    show(found)
     return found

@@ -1,10 +1,12 @@
 """Plots of a champion's life: evidence against its limit, accuracy with its interval."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 import numpy as np
 from markupsafe import Markup
 from matplotlib.axes import Axes
+from numpy.typing import NDArray
 
 from tasks.report.plots import COLOURS, INK, WIDE, svg
 from tasks.watch.findings import Findings
@@ -14,7 +16,7 @@ _MOST_GROUPS = 2
 
 def evidence(past: Sequence[Findings], latest: Findings) -> Markup:
     """Evidence by watch, of all sources and of the groups with the most, on a scale of powers."""
-    days = [findings.now for findings in past]
+    days = _days([findings.now for findings in past])
     names = [group.name for group in latest.groups[:_MOST_GROUPS]]
 
     def draw(axes: Axes) -> None:
@@ -49,8 +51,9 @@ def accuracy(past: Sequence[Findings]) -> Markup:
                 continue
             middle = np.array([after.estimate for _, after in known])
             ends = np.abs(np.array([[after.low for _, after in known], [after.high for _, after in known]]) - middle)
-            axes.errorbar([now for now, _ in known], middle, ends, color=colour, marker="o", markersize=4, capsize=2,
-                          linewidth=1.2, label=how, zorder=3 + place)  # fmt: skip
+            days = _days([now for now, _ in known])
+            axes.errorbar(days, middle, ends, color=colour, marker="o", markersize=4, capsize=2, linewidth=1.2,
+                          label=how, zorder=3 + place)  # fmt: skip
         before = next(
             (harm.before for findings in reversed(past) for harm in findings.overall.harm if harm.before is not None),
             None,
@@ -63,6 +66,10 @@ def accuracy(past: Sequence[Findings]) -> Markup:
         axes.legend()
 
     return svg(draw, WIDE, "Accuracy by watch, estimated without labels and measured with them, with intervals")
+
+
+def _days(moments: Sequence[datetime]) -> NDArray[np.datetime64]:
+    return np.array([moment.astimezone(UTC).replace(tzinfo=None) for moment in moments], "datetime64[us]")
 
 
 def _plain(name: str) -> str:

@@ -1,8 +1,5 @@
 """Drift that hurts becomes an event, and the event a run of the retraining deployment: once, on a real server."""
 
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -10,6 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+from prefect.client.orchestration import get_client
+from prefect.events import DeploymentEventTrigger
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows.watch import watch
@@ -38,19 +38,22 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         yield tmp_path
 
 
-def deploy(url: str) -> None:
-    """The deployment that infra/prefect.yaml describes, with its trigger."""
-    post(f"{url}/work_pools/", {"name": "videoloop", "type": "process"})
-    command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--name", "retrain"]
-    done = subprocess.run(
-        [*command, "--prefect-file", "infra/prefect.yaml"],
-        cwd=ROOT,
-        env={**os.environ, "PREFECT_API_URL": url, "VIDEOLOOP_ROOT": str(ROOT), "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+def deploy(url: str) -> str:
+    """The deployment that infra/prefect.yaml describes, with its trigger; its id."""
+    described = yaml.safe_load((ROOT / "infra" / "prefect.yaml").read_text())["deployments"]
+    (retrain,) = [deployment for deployment in described if deployment["name"] == "retrain"]
+    limit = {
+        "concurrency_limit": retrain["concurrency_limit"]["limit"],
+        "concurrency_options": {"collision_strategy": retrain["concurrency_limit"]["collision_strategy"]},
+    }
+    flow = post(f"{url}/flows/", {"name": "train"})
+    made = post(f"{url}/deployments/", {"name": "retrain", "flow_id": flow["id"], **limit})
+    with temporary_settings({PREFECT_API_URL: url}), get_client(sync_client=True) as client:
+        for described in retrain["triggers"]:
+            trigger = DeploymentEventTrigger.model_validate({**described, "name": "retrain"})
+            trigger.set_deployment_id(made["id"])
+            client.request("POST", "/automations/", json=trigger.as_automation().model_dump(mode="json"))
+    return str(made["id"])
 
 
 def look(url: str, now: datetime) -> str:
