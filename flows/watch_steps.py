@@ -54,7 +54,7 @@ def announce(found: Watched) -> None:
     watch: a watch that is done again emits the same event, and the server takes it once.
     """
     for decision in unanswered(found.champion.name, found.champion.version):
-        if _is_taken_up(decision.key):
+        if is_taken_up(decision.key):
             logger.info("a retraining for %s is under way", decision.key)
         else:
             _emit([_event(decision, group, found.findings.key) for group in decision.evidence["groups"][:1]])
@@ -79,7 +79,7 @@ def _emit(events: list[Event]) -> None:
         client.request("POST", "/events", json=content)
 
 
-def _is_taken_up(decision: str) -> bool:
+def is_taken_up(decision: str) -> bool:
     """Whether the server has a run for ``decision`` that has not ended."""
     from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterState, FlowRunFilterStateType
     from prefect.client.schemas.objects import StateType

@@ -47,6 +47,16 @@ def champion_of(name: str) -> Champion:
     version = version_with_alias(client, name, CHAMPION)
     if version is None:
         raise UserError(f"{name}: there is no champion to watch; make one with `videoloop promote {name}`")
+    return watched_version(name, version)
+
+
+def watched_version(name: str, version: int) -> Champion:
+    """A version of ``name``, champion or not.
+
+    Raises:
+        UserError: It does not exist, or a file is not what was registered.
+    """
+    client = registry()
     folder = verified_model(client, find_version(client, name, version))
     card = read_card(folder)
     recipe = Preprocessing.read(folder / PREPROCESSING).recipe
