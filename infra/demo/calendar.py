@@ -121,7 +121,7 @@ def claim(folder: Path, calendar: Calendar) -> None:
             temporary.write_text(wanted)
     elif note.read_text() != wanted:
         raise UserError(
-            f"{folder}: days of another calendar were begun here ({_NOTE} says which); go on with its options"
+            f"{folder}: another calendar was begun here ({_NOTE} says which); use its options, or move it away"
         )
 
 
