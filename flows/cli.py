@@ -4,6 +4,7 @@ import json
 import os
 import sys
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -65,6 +66,7 @@ def run(
     from flows.train import train
 
     result = train(where)
+    assert result is not None  # only a round that a watch asked for may have ended before
     from flows.summary import show
 
     show(console, result, mlflow=started["mlflow"].url, prefect=started["prefect"].url)
@@ -92,6 +94,38 @@ def ingest(
     if found.unlabelled:
         console.print(f"{found.unlabelled} clips have no label yet")
     console.print(f"dataset version {version}; `git add data.dvc && git commit` names it, `dvc repro` trains on it")
+
+
+@app.command()
+def watch(
+    source: Annotated[
+        Path | None,
+        typer.Option(help="Video that came in: a folder per source, or a table; default: VIDEOLOOP_INCOMING."),
+    ] = None,
+    now: Annotated[
+        datetime | None, typer.Option(help="The moment of the watch, UTC; days before it are over. Default: now.")
+    ] = None,
+    labelled: Annotated[bool, typer.Option("--labelled", help="The source is a folder per class.")] = False,
+) -> None:
+    """Look for change in incoming video, say whether it hurts, and ask for labels or start a retraining if so."""
+    from infra import servers
+    from tasks.params import PARAMS_FILE, load_params
+
+    load_params(main_checkout() / PARAMS_FILE)
+    started = servers.up(console.print)
+    os.environ.update(
+        prefect_environment(settings())
+        | {
+            "PREFECT_API_URL": started["prefect"].url,
+            "MLFLOW_TRACKING_URI": started["mlflow"].url,
+            "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
+        }
+    )
+    from flows.summary import show_watch
+    from flows.watch import watch as look
+
+    moment = now.replace(tzinfo=UTC) if now else None
+    show_watch(console, look(str(source.absolute()) if source else None, moment, labelled))
 
 
 @app.command()
@@ -213,6 +247,12 @@ def reproduce(
             raise typer.Exit(1)
 
 
+def _say(promotion: "Promotion") -> None:
+    before = f", was {promotion.previous}" if promotion.previous else ""
+    news = before if promotion.changed else " already"
+    console.print(f"{promotion.name}: champion is version {promotion.version}{news}", highlight=False)
+
+
 @label_app.command("request")
 def request_labels(
     outputs: Annotated[Path, typer.Argument(help="What a model made of clips of data/, as the watch writes it.")],
@@ -244,10 +284,13 @@ def receive_labels(
     from tasks.labelling.receive import receive
     from tasks.layout import DATA, PERSON_LABELS
     from tasks.params import load_params
+    from tasks.watch.adopt import adopt, named_in
     from tasks.workspace import add_data_here
 
     params = load_params()
     allowed, seed = params.validate_.labels, params.base.seed
+    if answers.is_file() and (asked := named_in(answers.read_text(errors="replace"), params.ingest)):
+        adopt(DATA, params.ingest, params.split, seed=seed, wanted=asked)
     found = receive(answers, DATA, params.split, seed=seed, allowed=allowed, new_classes=new_classes, replace=replace)
     version = add_data_here()
     for label, clips in found.taken.items():
@@ -260,12 +303,6 @@ def receive_labels(
     console.print(
         f"dataset version {version}; `git add {PERSON_LABELS} data.dvc && git commit` lets the next round train on it"
     )
-
-
-def _say(promotion: "Promotion") -> None:
-    before = f", was {promotion.previous}" if promotion.previous else ""
-    news = before if promotion.changed else " already"
-    console.print(f"{promotion.name}: champion is version {promotion.version}{news}", highlight=False)
 
 
 def _default_name() -> str:

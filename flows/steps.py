@@ -1,5 +1,7 @@
 """The steps of a round as Prefect tasks: names, retries and artifacts; what they do is in ``tasks``."""
 
+import time
+from dataclasses import replace
 from typing import Any
 
 from prefect import task
@@ -22,7 +24,7 @@ def _worth_a_second_try(_task: Any, _run: Any, state: Any) -> bool:
 
 
 # These touch the outside world; each is idempotent, so that a lost answer is asked for again.
-_OUTSIDE: dict[str, Any] = {
+OUTSIDE: dict[str, Any] = {
     "cache_policy": NO_CACHE,
     "retries": 2,
     "retry_delay_seconds": exponential_backoff(2),
@@ -31,23 +33,27 @@ _OUTSIDE: dict[str, Any] = {
 }
 
 
-@task(**_OUTSIDE)
+@task(**OUTSIDE)
 def ingest(work: Workspace) -> Timed[IngestSummary]:
-    """Bring the source's new video into the dataset and name the new dataset version by a commit."""
+    """Bring the source's new video, and what came in and has labels, into the dataset; a commit names its version."""
     from pathlib import Path
 
     from tasks.ingest import ingest as bring_in
     from tasks.layout import DATA
+    from tasks.watch.adopt import adopt
 
     params = work.params
     with stopwatch() as clock:
         summary = bring_in(Path(work.source), work.root / DATA, params.ingest, params.split, seed=params.base.seed)
+        adopted = adopt(work.root / DATA, params.ingest, params.split, seed=params.base.seed)
+        if adopted:
+            summary = replace(summary, clips=summary.clips + adopted, new_clips=summary.new_clips + adopted)
         version = workspace.add_data(work)
         workspace.commit_data(work, f"data: {summary.clips} clips, {summary.sources} sources ({version[:8]})")
     return Timed(summary, clock.seconds)
 
 
-@task(**_OUTSIDE)
+@task(**OUTSIDE)
 def warm_start(work: Workspace) -> bool:
     """Bring the champion into the workspace where there is something that it does not know."""
     from tasks.warm_start import warm_start as bring_in
@@ -72,7 +78,7 @@ def seal(work: Workspace) -> str:
     return workspace.commit(work, f"round: {work.name}")
 
 
-@task(**_OUTSIDE)
+@task(**OUTSIDE)
 def register(work: Workspace, commit: str) -> Timed[int]:
     """Register the model under its commit; the same state gives the same version."""
     from tasks.register import register as enter
@@ -83,7 +89,7 @@ def register(work: Workspace, commit: str) -> Timed[int]:
     return Timed(version, clock.seconds)
 
 
-@task(**_OUTSIDE)
+@task(**OUTSIDE)
 def judge(work: Workspace, version: Timed[int]) -> Timed[Verdict]:
     """Compare the version with the champion on the same clips."""
     from tasks.judge import judge as compare
@@ -93,7 +99,7 @@ def judge(work: Workspace, version: Timed[int]) -> Timed[Verdict]:
     return Timed(verdict, clock.seconds)
 
 
-@task(**_OUTSIDE)
+@task(**OUTSIDE)
 def introduce(work: Workspace, version: Timed[int]) -> None:
     """Make the version challenger, or champion where it is the first and params.yaml lets it."""
     from tasks.promote import introduce as present
@@ -101,7 +107,23 @@ def introduce(work: Workspace, version: Timed[int]) -> None:
     present(work.params.base.name, version.value, work.params.promote)
 
 
-@task(**_OUTSIDE)
+@task(**OUTSIDE)
+def answer(work: Workspace, decision: str | None, version: Timed[int], started: float) -> None:
+    """Write down that the round which the watch decided on has ended."""
+    from tasks.watch.watch import answer as note
+
+    if decision:
+        note(work.params.base.name, decision, version=version.value, hours=(time.time() - started) / 3600)
+
+
+def is_answered(decision: str | None) -> bool:
+    """Whether the round that the watch decided on has ended: its event may come twice."""
+    from tasks.watch.watch import is_answered as ended
+
+    return decision is not None and ended(decision)
+
+
+@task(**OUTSIDE)
 def publish(work: Workspace, commit: str, version: Timed[int]) -> None:
     """Let the next round start from this one, and show people where it ended."""
     from tasks.summary import report_address

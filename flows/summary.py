@@ -6,6 +6,9 @@ from rich.console import Console
 from rich.table import Table
 
 from tasks.summary import Round
+from tasks.watch.watch import Watched
+
+_MOST_GROUPS = 20
 
 
 def show(console: Console, result: Round, *, mlflow: str, prefect: str) -> None:
@@ -40,6 +43,21 @@ def show(console: Console, result: Round, *, mlflow: str, prefect: str) -> None:
         "Prefect": prefect.removesuffix("/api"),
     }.items():
         console.print(f"{what:8} {address}", soft_wrap=True, highlight=False, markup=False)
+
+
+def show_watch(console: Console, found: Watched) -> None:
+    """Print what a watch found, by group, and what follows."""
+    table = Table("sources", "clips", "labelled", "evidence", "limit", "since", "accuracy")
+    for group in (found.findings.overall, *found.findings.groups[:_MOST_GROUPS]):
+        known = [harm for harm in group.harm if harm.after]
+        accuracy = ", ".join(f"{harm.after.estimate:.3f} ({harm.how})" for harm in known if harm.after)
+        numbers = [str(group.clips), str(group.labelled), f"{group.evidence:.3g}", f"{group.limit:.3g}"]
+        table.add_row(group.name, *numbers, group.since or "", accuracy)
+    if not found.findings.halted:
+        console.print(table)
+    for note in found.findings.notes:
+        console.print(note, markup=False, highlight=False)
+    console.print(f"{found.decision.what}: {found.decision.why}", markup=False, highlight=False)
 
 
 def _interval(value: dict[str, Any]) -> str:

@@ -1,17 +1,25 @@
-"""One round: from labelled video to a judged model. ``videoloop run`` and the nightly deployment run this flow."""
+"""One round: from labelled video to a judged model. ``videoloop run`` and the deployments run this flow."""
+
+import time
 
 from prefect import flow
 
-from flows.steps import ingest, introduce, judge, publish, register, reproduce, seal, warm_start
+from flows.steps import answer, ingest, introduce, is_answered, judge, publish, register, reproduce, seal, warm_start
 from tasks.summary import Round, summarise
 from tasks.workspace import last_source, round_workspace
 
-STAGES = ("validate", "search", "fine_tune", "evaluate", "report")
+STAGES = ("validate", "search", "fine_tune", "evaluate", "reference", "report")
 
 
 @flow(name="train")
-def train(source: str | None = None) -> Round:
-    """Ingest ``source`` (default: that of the last round), train on, register and judge; people promote."""
+def train(source: str | None = None, decision: str | None = None) -> Round | None:
+    """Ingest ``source`` (default: that of the last round), train on, register and judge; people promote.
+
+    A watch that found harmful drift names its ``decision``; a round that has ended for it is not run again.
+    """
+    if is_answered(decision):
+        return None
+    started = time.time()
     with round_workspace(source or last_source()) as work:
         ingested = ingest(work)
         warm_start(work)
@@ -21,4 +29,5 @@ def train(source: str | None = None) -> Round:
         verdict = judge(work, version)
         introduce(work, version)
         publish(work, commit, version)
+        answer(work, decision, version, started)
         return summarise(work, version, verdict, ingested, stages)

@@ -44,9 +44,9 @@ def known_clips(data: Path) -> pd.DataFrame:
     return read_manifest(path) if path.exists() else pd.DataFrame({name: [] for name in SCHEMA.names}, dtype=object)
 
 
-def store_clips(clips: pd.DataFrame, data: Path, split: SplitParams, seed: int) -> None:
+def store_clips(clips: pd.DataFrame, data: Path, split: SplitParams | None, seed: int) -> None:
     """Write the manifest, with a note of how its splits came about."""
-    write_manifest(clips, data / MANIFEST.name, note=_split_key(split, seed))
+    write_manifest(clips, data / MANIFEST.name, note=_split_key(split, seed) if split else "")
 
 
 def kept_splits(known: pd.DataFrame, data: Path, split: SplitParams, seed: int) -> dict[str, str]:

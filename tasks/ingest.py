@@ -18,7 +18,7 @@ from typing import Any
 import pandas as pd
 
 from models.errors import UserError
-from tasks.dataset import alone_in, kept_splits, known_clips, labelled, settled, store_clips, waits
+from tasks.dataset import Settled, alone_in, kept_splits, known_clips, labelled, settled, store_clips, waits
 from tasks.labelling.table import read_label_table
 from tasks.layout import DATA, PERSON_LABELS, QUARANTINE, SHARDS
 from tasks.params import IngestParams, SplitParams, load_params
@@ -60,7 +60,7 @@ def ingest(
     source: Path,
     data: Path,
     ingest: IngestParams,
-    split: SplitParams,
+    split: SplitParams | None,
     *,
     seed: int,
     has_labels: bool = True,
@@ -75,7 +75,7 @@ def ingest(
         source: A folder per class or a table; see :func:`tasks.video.sources.read_claims`.
         data: The dataset's folder; made if it is missing. Beside it may lie the label table.
         ingest: Section ``ingest``.
-        split: Section ``split``.
+        split: Section ``split``; None where nothing will be trained on here, so that labels may be few and splits none.
         seed: Breaks ties between sources when splitting.
         has_labels: Whether the source says what its clips show.
         num_workers: Decoding processes; default: one a CPU. The result does not depend on it.
@@ -91,10 +91,10 @@ def ingest(
         candidates, rejected = identified(claims)
         _report(rejected)
         others = known[~known["clip_id"].isin([candidate.clip_id for candidate in candidates])]
-        kept = kept_splits(known, data, split, seed)
+        kept = kept_splits(known, data, split, seed) if split else {}
         if candidates:  # before hours of decoding: would what is claimed make a dataset?
             claimed = _together(others, [_claimed(candidate) for candidate in candidates])
-            settled(labelled(claimed, known, by_person), kept, split, seed)
+            _settled(labelled(claimed, known, by_person), kept, split, seed)
         shelf = Shelf(data / SHARDS.name, recipe, ingest.clips_per_shard, set(known["shard"]))
         _check_others(others, shelf, data)
         before = refused_before(data / QUARANTINE.name, _recipe_key(recipe))
@@ -106,7 +106,7 @@ def ingest(
         rows = [_row(candidate, shelf) for candidate in candidates if candidate.clip_id not in refusals]
         if not rows and others.empty:
             raise UserError(f"{source}: nothing in it could be taken; {rejected[0].claim.uri} {rejected[0].refused}")
-        found = settled(labelled(_together(others, rows), known, by_person), kept, split, seed)
+        found = _settled(labelled(_together(others, rows), known, by_person), kept, split, seed)
         manifest = found.clips
         store_clips(manifest, data, split, seed)
         shelf.sweep(manifest["shard"])
@@ -122,6 +122,12 @@ def ingest(
         quarantined=[(entry.claim.uri, str(entry.refused)) for entry in rejected],
         unlabelled=int(manifest["label"].isna().sum()),
     )
+
+
+def _settled(clips: pd.DataFrame, kept: Mapping[str, str], split: SplitParams | None, seed: int) -> Settled:
+    if split is not None:
+        return settled(clips, kept, split, seed)
+    return Settled(clips.assign(captured_at=pd.to_datetime(clips["captured_at"], utc=True), split=None), {})
 
 
 def _together(others: pd.DataFrame, rows: list[dict[str, Any]]) -> pd.DataFrame:

@@ -36,6 +36,7 @@ class Settings(BaseSettings):
         slot: Prefect concurrency limit that hands out devices.
         slots: Devices that the local server's limit hands out.
         source: Where scheduled rounds find video; default: the source of the last round.
+        incoming: Where the scheduled watch finds video; default: what is in already.
         round: Name of the round under whose MLflow run stages nest theirs; set by the train flow.
         flow_run: Prefect flow run to which the trials of a search belong; set by the train flow.
     """
@@ -50,6 +51,7 @@ class Settings(BaseSettings):
     slot: str = "videoloop-device"
     slots: int = Field(default=2, ge=1)
     source: str = ""
+    incoming: str = ""
     round: str = ""
     flow_run: str = ""
 

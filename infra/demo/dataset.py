@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from functools import lru_cache, partial
 from itertools import product
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from zlib import crc32
 
 from tqdm import tqdm
@@ -106,7 +106,7 @@ def write_world(
     missing = [clip for clip in clips if not (out / world.take(clip).path).exists()]
     if len(missing) < len(clips):
         logger.info("%d of %d clips are there already", len(clips) - len(missing), len(clips))
-    with _mapping(min(workers, len(missing))) as mapped:
+    with mapping(min(workers, len(missing))) as mapped:
         rendered = mapped(partial(_write_clip, world, out), missing)
         for done, _ in enumerate(tqdm(rendered, "render", len(missing), unit="clip", disable=None), start=1):
             if done % _LOG_EVERY == 0:
@@ -134,7 +134,7 @@ def _write_clip(world: World, out: Path, clip: Clip) -> None:
 
 
 @contextmanager
-def _mapping(workers: int) -> Iterator[Callable[[Callable[[Clip], None], Sequence[Clip]], Iterator[None]]]:
+def mapping(workers: int) -> Iterator[Callable[[Callable[[Any], None], Sequence[Any]], Iterator[None]]]:
     """A ``map``, here or over processes, none of which outlives this one."""
     if workers <= 1:
         yield map

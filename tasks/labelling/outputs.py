@@ -3,6 +3,7 @@
 Legend: N clips, D features, K classes.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from models.errors import UserError
 from models.files import replacing
 
 _LABELS = b"videoloop.labels"
+_NOTE = "videoloop.note."
 _SEPARATOR = "\x1f"  # labels have no control characters
 _FACTS = ["clip_id", "source_id", "captured_at"]
 
@@ -53,21 +55,47 @@ class Outputs:
         return Outputs(clips, self.embedding_ND[wanted_N], self.probability_NK[wanted_N], self.labels)
 
 
-def write_outputs(outputs: Outputs, path: Path) -> None:
-    """Write ``outputs`` in order of ``clip_id``, all or nothing."""
+def write_outputs(
+    outputs: Outputs, path: Path, *, more: Sequence[pa.Field] = (), notes: Mapping[str, str] | None = None
+) -> None:
+    """Write ``outputs`` in order of ``clip_id``, all or nothing.
+
+    Args:
+        outputs: What the model made of clips.
+        path: The file.
+        more: Further columns of ``outputs.clips`` to write.
+        notes: Text for the whole file; see :func:`output_notes`.
+    """
     ordered = outputs.part(np.argsort(outputs.clips["clip_id"].to_numpy(str), kind="stable"))
+    schema = pa.schema([*SCHEMA, *more])
     columns = [
         *(pa.array(ordered.clips[name], SCHEMA.field(name).type, from_pandas=True) for name in _FACTS),
         _lists(ordered.embedding_ND),
         _lists(ordered.probability_NK),
+        *(pa.array(ordered.clips[field.name], field.type, from_pandas=True) for field in more),
     ]
-    schema = SCHEMA.with_metadata({_LABELS: _SEPARATOR.join(outputs.labels).encode()})
+    metadata = {f"{_NOTE}{key}".encode(): value.encode() for key, value in (notes or {}).items()}
+    schema = schema.with_metadata(metadata | {_LABELS: _SEPARATOR.join(outputs.labels).encode()})
     with replacing(path) as temporary:
         pq.write_table(pa.Table.from_arrays(columns, schema=schema), temporary, compression="zstd")
 
 
-def read_outputs(path: Path) -> Outputs:
+def output_notes(path: Path) -> dict[str, str]:
+    """The text that :func:`write_outputs` was given for the whole file; none where the file is not readable."""
+    try:
+        metadata: dict[bytes, bytes] = pq.read_schema(path).metadata or {}
+    except (OSError, pa.ArrowInvalid):
+        return {}
+    noted = {key.decode(): value.decode() for key, value in metadata.items() if key.startswith(_NOTE.encode())}
+    return {key.removeprefix(_NOTE): value for key, value in noted.items()}
+
+
+def read_outputs(path: Path, *, more: Sequence[pa.Field] = ()) -> Outputs:
     """Read what :func:`write_outputs` wrote.
+
+    Args:
+        path: The file.
+        more: Further columns to read into ``clips``.
 
     Raises:
         UserError: The file is missing, unreadable, lacks a column, or its rows do not fit each other.
@@ -78,10 +106,11 @@ def read_outputs(path: Path) -> Outputs:
         raise UserError(f"{path}: there is no such file; the watch writes it") from None
     except (pa.ArrowInvalid, OSError) as error:
         raise UserError(f"{path}: this is not a readable Parquet file ({' '.join(str(error).split())[:200]})") from None
-    if missing := [name for name in SCHEMA.names if name not in table.column_names]:
-        raise UserError(f"{path}: column {missing[0]} is missing; expected are {', '.join(SCHEMA.names)}")
+    expected = [*SCHEMA.names, *(field.name for field in more)]
+    if missing := [name for name in expected if name not in table.column_names]:
+        raise UserError(f"{path}: column {missing[0]} is missing; expected are {', '.join(expected)}")
     labels = (table.schema.metadata or {}).get(_LABELS, b"").decode().split(_SEPARATOR)
-    clips = table.select(_FACTS).to_pandas()
+    clips = table.select([*_FACTS, *(field.name for field in more)]).to_pandas()
     if (repeated := clips["clip_id"].duplicated()).any():
         raise UserError(f"{path}: clip {clips.loc[repeated, 'clip_id'].iloc[0]} is there twice; write it anew")
     probability_NK = _matrix(table["probabilities"], path)

@@ -19,7 +19,7 @@ from models.export import export_program
 from models.saved import CARD, CLIPS, WEIGHTS, load_model
 from tasks import layout
 from tasks.params import Params
-from tasks.registry.names import EXAMPLE, EXAMPLE_ANSWER, MODEL_FOLDER, PREPROCESSING, PROGRAM
+from tasks.registry.names import EXAMPLE, EXAMPLE_ANSWER, MODEL_FOLDER, PREPROCESSING, PROGRAM, REFERENCE
 from tasks.registry.serving import Preprocessing, VideoClassifier
 from tasks.registry.trust import write_checksums
 from tasks.video.clips import WHOLE, Job, Recipe
@@ -107,6 +107,8 @@ def _write_model(workspace: Path, params: Params, target: Path) -> str:
     export_program(model, target / PROGRAM)
     preprocessing(workspace, params).write(target / PREPROCESSING)
     _write_example(target)
+    if (workspace / layout.REFERENCE).exists():  # a version without one is served, and not watched
+        shutil.copyfile(workspace / layout.REFERENCE, target / REFERENCE)
     family: str = card["model"]["family"]
     return family
 

@@ -14,33 +14,33 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 # Matplotlib is given these, and the page's variables take their place.
-_INK, _GRID, _FIRST, _SECOND, _THIRD = "#010101", "#020202", "#030303", "#040404", "#050505"
+INK, _GRID, _FIRST, _SECOND, _THIRD = "#010101", "#020202", "#030303", "#040404", "#050505"
 _VARIABLES = {
-    _INK: "var(--muted)",
+    INK: "var(--muted)",
     _GRID: "var(--line)",
     _FIRST: "var(--accent)",
     _SECOND: "var(--warm)",
     _THIRD: "var(--third)",
 }
-_COLOURS = (_FIRST, _SECOND, _THIRD)
+COLOURS = (_FIRST, _SECOND, _THIRD)
 _BINS = 12
-_WIDE, _SMALL = (4.6, 2.7), (2.1, 1.4)
+WIDE, _SMALL = (4.6, 2.7), (2.1, 1.4)
 _STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "font.size": 9.0,
     "axes.edgecolor": _GRID,
-    "axes.labelcolor": _INK,
+    "axes.labelcolor": INK,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
     "grid.color": _GRID,
     "grid.linewidth": 0.6,
-    "xtick.color": _INK,
-    "ytick.color": _INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
     "xtick.major.size": 0,
     "ytick.major.size": 0,
     "legend.frameon": False,
-    "legend.labelcolor": _INK,
+    "legend.labelcolor": INK,
     "lines.linewidth": 1.8,
 }
 
@@ -65,16 +65,16 @@ def curves(lines: Sequence[Line], *, y_label: str, alt: str, boundary: float | N
     """
 
     def draw(axes: Axes) -> None:
-        for line, colour in zip(lines, _COLOURS, strict=False):
+        for line, colour in zip(lines, COLOURS, strict=False):
             axes.plot(line.x, line.y, color=colour, label=line.name, marker="o", markersize=3)
         if boundary is not None:
-            axes.axvline(boundary + 0.5, color=_INK, linewidth=0.8, linestyle=":")
+            axes.axvline(boundary + 0.5, color=INK, linewidth=0.8, linestyle=":")
         axes.set_xlabel("epoch")
         axes.set_ylabel(y_label)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.legend()
 
-    return _svg(draw, _WIDE, alt)
+    return svg(draw, WIDE, alt)
 
 
 def history(
@@ -94,13 +94,13 @@ def history(
         axes.plot(trials, values.cummin(), color=_FIRST, label="best so far", drawstyle="steps-post")
         axes.plot(trials, values, color=_SECOND, label="trial", marker="o", markersize=4, linestyle="none")
         if default is not None:
-            axes.axhline(default, color=_INK, linewidth=0.8, linestyle=":", label="default")
+            axes.axhline(default, color=INK, linewidth=0.8, linestyle=":", label="default")
         axes.set_xlabel("trial")
         axes.set_ylabel(label)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.legend()
 
-    return _svg(draw, _WIDE, alt)
+    return svg(draw, WIDE, alt)
 
 
 def reliability(bins: pd.DataFrame, *, alt: str) -> Markup:
@@ -114,12 +114,12 @@ def reliability(bins: pd.DataFrame, *, alt: str) -> Markup:
     def draw(axes: Axes) -> None:
         share = bins["clips"] / bins["clips"].max()
         axes.bar(bins["low"], 0.2 * share, bins["high"] - bins["low"], align="edge", color=_GRID, label="clips")
-        axes.plot([0, 1], [0, 1], color=_INK, linewidth=0.8, linestyle=":", label="perfect")
+        axes.plot([0, 1], [0, 1], color=INK, linewidth=0.8, linestyle=":", label="perfect")
         axes.plot(bins["confidence"], bins["accuracy"], color=_FIRST, marker="o", markersize=4, label="model")
         axes.set(xlim=(0, 1), ylim=(0, 1.03), xlabel="confidence", ylabel="accuracy")
         axes.legend(loc="upper left")
 
-    return _svg(draw, _WIDE, alt)
+    return svg(draw, WIDE, alt)
 
 
 def distribution(values_by_split: dict[str, "pd.Series[float]"], *, label: str, alt: str) -> Markup:
@@ -134,7 +134,7 @@ def distribution(values_by_split: dict[str, "pd.Series[float]"], *, label: str, 
     span = (float(everything.min()), float(everything.max()))
 
     def draw(axes: Axes) -> None:
-        for (split, values), colour in zip(values_by_split.items(), _COLOURS, strict=False):
+        for (split, values), colour in zip(values_by_split.items(), COLOURS, strict=False):
             weights = [100 / len(values)] * len(values)
             axes.hist(
                 values,
@@ -150,10 +150,11 @@ def distribution(values_by_split: dict[str, "pd.Series[float]"], *, label: str, 
         axes.set_ylabel("% of clips")
         axes.grid(visible=False)
 
-    return _svg(draw, _SMALL, alt)
+    return svg(draw, _SMALL, alt)
 
 
-def _svg(draw: Callable[[Axes], None], size: tuple[float, float], alt: str) -> Markup:
+def svg(draw: Callable[[Axes], None], size: tuple[float, float], alt: str) -> Markup:
+    """Draw one picture of ``size`` inches; ``alt`` says in words what it shows."""
     # The salt names what is shared within a picture; two pictures on one page must not share.
     with matplotlib.style.context({**_STYLE, "svg.hashsalt": alt}, after_reset=True):
         figure = Figure(figsize=size, layout="constrained")

@@ -19,7 +19,7 @@ from tests.support.clone import CLIPS_PER_LABEL, COMMAND, LABELS, NUM_CAMERAS, C
 pytestmark = pytest.mark.integration
 
 _PATIENCE_S = 90
-STAGES = ["validate", "search", "fine_tune", "evaluate", "report"]
+STAGES = ["validate", "search", "fine_tune", "evaluate", "reference", "report"]
 
 
 class Running:

@@ -1,0 +1,91 @@
+"""The steps of a watch as Prefect tasks, and the event that starts a retraining."""
+
+import logging
+import uuid
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from prefect import task
+from prefect.artifacts import create_link_artifact, create_markdown_artifact
+from prefect.client.orchestration import get_client
+from prefect.events import Event, Resource
+
+from flows.steps import OUTSIDE
+from tasks.decisions import Decision
+from tasks.params import PARAMS_FILE, load_params
+from tasks.settings import main_checkout, settings
+from tasks.watch.watch import Watched, unanswered
+
+logger = logging.getLogger(__name__)
+
+DRIFT = "video.drift.detected"
+_NAMESPACE = uuid.UUID("3f0f6a52-5f0e-4a55-9a3f-6d8a5c1d9e77")
+_UNDER_WAY = ("SCHEDULED", "PENDING", "RUNNING", "PAUSED")
+
+
+@task(**OUTSIDE)
+def look(source: str | None, now: datetime | None, labelled: bool) -> Watched:
+    """Take in what is new, test it, decide, and write the decision down once."""
+    from tasks.watch.watch import watch
+
+    incoming = source or settings().incoming
+    params = load_params(main_checkout() / PARAMS_FILE)
+    moment = (now or datetime.now(UTC)).astimezone(UTC)
+    return watch(params, moment, Path(incoming) if incoming else None, has_labels=labelled)
+
+
+@task(**OUTSIDE)
+def show(found: Watched) -> None:
+    """Put the watch on a page: in MLflow with its figures, and linked from here."""
+    from tasks.watch.page import publish
+
+    name, decision = found.champion.name, found.decision
+    create_markdown_artifact(f"**{decision.what}** {decision.why}", key="watch", description=f"Watch of {name}")
+    if address := publish(found, load_params(main_checkout() / PARAMS_FILE)):
+        create_link_artifact(link=address, link_text=f"Watch of {name}", key="watch-report", description=decision.what)
+
+
+@task(**OUTSIDE)
+def announce(found: Watched) -> None:
+    """Emit an event for each decision to retrain that no round has answered, unless one is at it.
+
+    So an event that was lost is emitted again by the next watch. The event's id is made of the decision and of the
+    watch: a watch that is done again emits the same event, and the server takes it once.
+    """
+    for decision in unanswered(found.champion.name, found.champion.version):
+        if is_taken_up(decision.key):
+            logger.info("a retraining for %s is under way", decision.key)
+        else:
+            _emit([_event(decision, group, found.findings.key) for group in decision.evidence["groups"][:1]])
+
+
+def _event(decision: Decision, group: str, watch_key: str) -> Event:
+    shown = {
+        key: decision.evidence[key] for key in ("version", "groups", "evidence", "limit", "alarm", "tests", "harm")
+    }
+    return Event(
+        id=uuid.uuid5(_NAMESPACE, f"{decision.key} {watch_key}"),
+        event=DRIFT,
+        resource=Resource.model_validate({"prefect.resource.id": f"video-source.{group}"}),
+        payload={"decision": decision.key, "name": decision.subject, "why": decision.why, **shown},
+    )
+
+
+def _emit(events: list[Event]) -> None:
+    """Hand events to the server and wait until it has them; Prefect's own emitter may lose the last ones at exit."""
+    content: list[Any] = [event.model_dump(mode="json") for event in events]
+    with get_client(sync_client=True) as client:
+        client.request("POST", "/events", json=content)
+
+
+def is_taken_up(decision: str) -> bool:
+    """Whether the server has a run for ``decision`` that has not ended."""
+    from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterState, FlowRunFilterStateType
+    from prefect.client.schemas.objects import StateType
+
+    under_way = FlowRunFilterStateType(any_=[StateType(name) for name in _UNDER_WAY])
+    only = FlowRunFilter(state=FlowRunFilterState(type=under_way))
+    with get_client(sync_client=True) as client:
+        runs = client.read_flow_runs(flow_run_filter=only, limit=200)
+    return any(run.parameters.get("decision") == decision for run in runs)

@@ -1,0 +1,85 @@
+"""The champion, its reference, and how it wants its video: all checked against what was registered."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from models.errors import UserError
+from models.saved import read_card
+from tasks.labelling.outputs import Outputs
+from tasks.registry.client import find_version, registry, version_with_alias
+from tasks.registry.names import CHAMPION, MODEL_FOLDER, PREPROCESSING, REFERENCE
+from tasks.registry.serving import Preprocessing
+from tasks.registry.trust import verified_files, verified_model
+from tasks.video.clips import Recipe
+from tasks.watch.outputs import read_watched
+
+
+@dataclass(frozen=True)
+class Champion:
+    """A registered version as the watch needs it.
+
+    Attributes:
+        name: The registered model.
+        version: Its version.
+        folder: With weights, card and preprocessing.
+        weights: The sha256 of its weights.
+        labels: Its classes, in order.
+        recipe: How its video was taken in, and how incoming video has to be.
+    """
+
+    name: str
+    version: int
+    folder: Path
+    weights: str
+    labels: list[str]
+    recipe: Recipe
+
+
+def champion_of(name: str) -> Champion:
+    """The champion of ``name``.
+
+    Raises:
+        UserError: There is no such model, no champion, or a file is not what was registered.
+    """
+    client = registry()
+    version = version_with_alias(client, name, CHAMPION)
+    if version is None:
+        raise UserError(f"{name}: there is no champion to watch; make one with `videoloop promote {name}`")
+    return watched_version(name, version)
+
+
+def watched_version(name: str, version: int) -> Champion:
+    """A version of ``name``, champion or not.
+
+    Raises:
+        UserError: It does not exist, or a file is not what was registered.
+    """
+    client = registry()
+    folder = verified_model(client, find_version(client, name, version))
+    card = read_card(folder)
+    recipe = Preprocessing.read(folder / PREPROCESSING).recipe
+    return Champion(name, version, folder, card["weights_sha256"], card["labels"], recipe)
+
+
+def reference_of(champion: Champion) -> Outputs:
+    """What ``champion`` is compared with: clips of split ``val`` and ``test``, and some of ``train`` to fit on.
+
+    Raises:
+        UserError: It carries none, another model made it, or its numbers are not finite.
+    """
+    name, remedy = f"version {champion.version} of {champion.name}", "run a round and promote its version"
+    client = registry()
+    try:
+        files = verified_files(
+            client, find_version(client, champion.name, champion.version), (f"{MODEL_FOLDER}/{REFERENCE}",)
+        )
+    except UserError as error:
+        raise UserError(f"{name} has no reference to compare new video with ({error}); {remedy}") from None
+    reference, weights = read_watched(files / MODEL_FOLDER / REFERENCE)
+    if weights != champion.weights or reference.labels != champion.labels:
+        raise UserError(f"the reference of {name} was made by another model (weights {weights[:12]}); {remedy}")
+    if not (np.isfinite(reference.embedding_ND).all() and np.isfinite(reference.probability_NK).all()):
+        raise UserError(f"the reference of {name} has values that are not finite; {remedy}")
+    return reference

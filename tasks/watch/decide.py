@@ -1,0 +1,180 @@
+"""What follows from what was found: nothing, a labelling request, or a retraining. A pure function."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+from tasks.params import WatchParams
+from tasks.watch.findings import Findings, Group, Harm
+
+Action = Literal["nothing", "label", "retrain"]
+_WEEK = timedelta(days=7)
+
+
+@dataclass(frozen=True)
+class Past:
+    """An earlier decision of the watch.
+
+    Attributes:
+        key: Of its row in the decision log.
+        version: The champion that it was about.
+        action: What was decided.
+        now: The moment of that watch.
+        labelled: Labelled clips of its window.
+        answered: The version that its round made; None while no round has ended. Of retrainings.
+        hours: That its round took; None while none has ended. Of retrainings.
+        request: The folder of its labelling request.
+    """
+
+    key: str
+    version: int
+    action: Action
+    now: datetime
+    labelled: int
+    answered: int | None = None
+    hours: float | None = None
+    request: str = ""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What is done, and why.
+
+    Attributes:
+        action: What follows.
+        what: The same for people, in a few words.
+        why: In a sentence or two.
+    """
+
+    action: Action
+    what: str
+    why: str
+
+
+def decide(findings: Findings, past: Sequence[Past], params: WatchParams) -> Choice:
+    """Drift and harm together retrain, within the budget; drift alone is benign; harm unknown asks for labels.
+
+    Args:
+        findings: Of this watch.
+        past: Earlier decisions about the same registered model, the oldest first.
+        params: Section ``watch``.
+    """
+    if findings.halted:
+        return Choice("nothing", "nothing was judged", findings.halted)
+    if findings.alarm is None:
+        return Choice("nothing", "nothing to do", _unchanged(findings))
+    drift = _drift(findings)
+    if findings.days_watched < params.warm_up_days:
+        wait = f"this champion has been watched for {findings.days_watched:.1f} of {params.warm_up_days:g} days"
+        return Choice("nothing", "wait for the end of the warm-up", f"{drift}; {wait}")
+    hurts, harm = harm_of(findings, params)
+    reason = f"{drift}; {harm}"
+    if hurts == "no":
+        return Choice("nothing", "benign drift: no retraining", reason)
+    retrained = [one for one in past if one.action == "retrain"]
+    last = retrained[-1] if retrained else None
+    if last and last.answered is None and last.version == findings.version:
+        wait = f"the retraining of {last.now:%Y-%m-%d} has not ended; it is announced again if nobody took it up"
+        return Choice("nothing", "wait for the retraining", f"{reason}; {wait}")
+    labelled = findings.overall.labelled
+    if hurts == "yes" and last and last.answered is not None and labelled < last.labelled + params.min_labels:
+        reason = f"{reason}; {_not_repaired(last, findings)}"
+    elif hurts == "yes" and labelled >= params.min_labels:
+        return _retrain(findings, retrained, params, reason)
+    elif hurts == "yes":
+        reason = f"{reason}; {labelled} clips of the window are labelled and retraining needs {params.min_labels}"
+    return _ask(findings, past, reason)
+
+
+def harm_of(findings: Findings, params: WatchParams) -> tuple[Literal["yes", "no", "unsure"], str]:
+    """Whether it hurts, over all sources or in a group that has changed, and how that is known.
+
+    A drop is harm where its interval lies above zero and it exceeds the tolerance. What is measured on labelled clips
+    holds against what is estimated.
+    """
+    changed = [group for group in findings.groups if group.changed]
+    judged = [(group, *_harm_in(group, params)) for group in (findings.overall, *changed)]
+    for wanted in ("yes", "unsure", "no"):
+        for group, hurts, says in judged:
+            if hurts == wanted and (wanted != "unsure" or group is findings.overall):
+                return hurts, says if group is findings.overall else f"in {group.name}: {says}"
+    return "unsure", judged[0][2]
+
+
+def _harm_in(group: Group, params: WatchParams) -> tuple[Literal["yes", "no", "unsure"], str]:
+    known = {harm.how: harm for harm in group.harm}
+    verdicts = {how: _verdict(harm, params) for how, harm in known.items()}
+    for how in ("measured", "estimated"):
+        if verdicts.get(how) in ("yes", "no"):
+            return verdicts[how], _accuracy(known[how])
+    said = "; ".join(_accuracy(harm) for harm in known.values()) or "nothing is known about accuracy"
+    return "unsure", said
+
+
+def _verdict(harm: Harm, params: WatchParams) -> Literal["yes", "no", "unsure"]:
+    if harm.drop is None:
+        return "unsure"
+    if harm.drop.low > 0 and harm.drop.estimate > params.tolerance:
+        return "yes"
+    return "no" if harm.drop.estimate <= params.tolerance else "unsure"
+
+
+def _accuracy(harm: Harm) -> str:
+    if harm.drop is None or harm.after is None or harm.before is None:
+        return f"accuracy cannot be {harm.how}: {harm.says.rstrip('.')}"
+    return (
+        f"accuracy {harm.how} on {harm.clips} clips is {harm.after.estimate:.3f} ({harm.after.low:.3f} to "
+        f"{harm.after.high:.3f}) instead of {harm.before:.3f}"
+    )
+
+
+def _unchanged(findings: Findings) -> str:
+    overall = findings.overall
+    says = f"no change is shown: evidence {overall.evidence:.3g}, and {overall.limit:.3g} would raise the alarm"
+    small = [f"{test.name} p = {test.p_value:.3f}" for test in overall.tests if test.p_value is not None]
+    return f"{says} ({', '.join(small)} in this window)" if small else says
+
+
+def _drift(findings: Findings) -> str:
+    overall = findings.overall
+    where = ", ".join(findings.changed_groups[:5])
+    since = overall.since or next((group.since for group in findings.groups if group.changed), None)
+    return (
+        f"the world has changed ({where}; evidence {overall.evidence:.3g}, limit {overall.limit:.3g}, alarm on "
+        f"{findings.alarm}{f'; since about {since}' if since else ''})"
+    )
+
+
+def _not_repaired(last: Past, findings: Findings) -> str:
+    if last.version == findings.version:
+        return (
+            f"the retraining of {last.now:%Y-%m-%d} made version {last.answered}, which is not champion: promote it if "
+            "it is better; another one on the same labels would make the same"
+        )
+    return f"the retraining of {last.now:%Y-%m-%d} has not repaired it; another one on the same labels would not either"
+
+
+def _retrain(findings: Findings, retrained: Sequence[Past], params: WatchParams, reason: str) -> Choice:
+    week = [one for one in retrained if findings.now - one.now < _WEEK]
+    hours = sum(one.hours or 0.0 for one in week)
+    expected = next((one.hours for one in reversed(retrained) if one.hours), 0.0)
+    if retrained and findings.now - retrained[-1].now < timedelta(days=params.cooldown_days):
+        why = f"the last retraining was decided on {retrained[-1].now:%Y-%m-%d}, and the cooldown is "
+        return Choice("nothing", "wait: cooldown", f"{reason}; {why}{params.cooldown_days:g} days")
+    if len(week) >= params.runs_per_week:
+        why = f"{len(week)} retrainings in seven days are all that watch.runs_per_week allows"
+        return Choice("nothing", "wait: budget", f"{reason}; {why}")
+    if hours + expected > params.hours_per_week:
+        why = f"{hours:.1f} hours of training in seven days and {expected:.1f} more would exceed watch.hours_per_week"
+        return Choice("nothing", "wait: budget", f"{reason}; {why}")
+    labels = f"{findings.overall.labelled} clips of the window are labelled"
+    return Choice("retrain", "retrain", f"{reason}; {labels}")
+
+
+def _ask(findings: Findings, past: Sequence[Past], reason: str) -> Choice:
+    asked = [one for one in past if one.action == "label" and one.version == findings.version]
+    if asked and findings.overall.labelled <= asked[-1].labelled:
+        since = f"labels were asked for on {asked[-1].now:%Y-%m-%d} ({asked[-1].request})"
+        return Choice("nothing", "wait for labels", f"{reason}; {since}")
+    return Choice("label", "ask for labels", reason)

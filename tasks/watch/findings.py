@@ -1,0 +1,135 @@
+"""What one watch has found, as it is kept, shown and decided upon."""
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+OVERALL = "all sources"
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Figure(_Record):
+    """A share, or a difference of shares, with its interval."""
+
+    estimate: float
+    low: float
+    high: float
+
+
+class Test(_Record):
+    """A test of the window against the reference: it explains, and raises the alarm only in a first look.
+
+    Attributes:
+        name: What it looks at.
+        p_value: None where it abstains.
+        says: Which columns have changed, or why it abstains.
+    """
+
+    name: str
+    p_value: float | None
+    says: str
+
+
+class Harm(_Record):
+    """What has become of accuracy.
+
+    Attributes:
+        how: ``estimated`` from confidence, or ``measured`` on labelled clips.
+        before: Accuracy on the reference.
+        after: Accuracy on the window; None where nothing can be said.
+        drop: The first minus the second.
+        clips: Clips that it rests on.
+        says: Why nothing can be said.
+    """
+
+    how: Literal["estimated", "measured"]
+    before: float | None = None
+    after: Figure | None = None
+    drop: Figure | None = None
+    clips: int = 0
+    says: str = ""
+
+
+class Group(_Record):
+    """A group of sources, or all of them.
+
+    Attributes:
+        name: Its name.
+        sources: Sources in the window.
+        clips: Clips in the window.
+        labelled: Clips with a label.
+        evidence: The sequential test's, over the champion's life.
+        limit: Evidence that raises the alarm.
+        since: The day since which evidence has mounted, if it has.
+        tests: Of the window.
+        harm: Of the window.
+    """
+
+    name: str
+    sources: int
+    clips: int
+    labelled: int
+    evidence: float
+    limit: float
+    since: str | None = None
+    tests: tuple[Test, ...] = ()
+    harm: tuple[Harm, ...] = ()
+
+    @property
+    def changed(self) -> bool:
+        """Whether its evidence alone has reached the limit."""
+        return self.evidence >= self.limit
+
+
+class Moved(_Record):
+    """A clip that moved, and the clip of the reference that is nearest to it."""
+
+    clip_id: str
+    source_id: str
+    at: datetime
+    predicted: str
+    confidence: float
+    label: str | None
+    nearest: str
+    nearest_label: str | None
+
+
+class Findings(_Record):
+    """What one watch has found.
+
+    Attributes:
+        key: Identity of the watch: champion, window, day and parameters.
+        name: The registered model.
+        version: Its champion.
+        now: The moment of the watch.
+        notes: What a person should know about the video, such as clips that were left out.
+        halted: Why nothing could be found, if so; nothing below means anything then.
+        alarm: The day that raised the alarm, and by which test; it stays for the champion's life.
+        days_watched: Since this champion was first watched.
+        overall: All sources.
+        groups: By group, the most evidence first.
+        moved: Clips that moved most.
+        delay: Expected days until an alarm if all sources changed by one standard deviation tomorrow.
+    """
+
+    key: str
+    name: str
+    version: int
+    now: datetime
+    notes: tuple[str, ...] = ()
+    halted: str = ""
+    alarm: str | None = None
+    days_watched: float = 0.0
+    overall: Group
+    groups: tuple[Group, ...] = ()
+    moved: tuple[Moved, ...] = ()
+    delay: int | None = None
+
+    @property
+    def changed_groups(self) -> list[str]:
+        """Groups whose own evidence has reached the limit, else all sources together."""
+        return [group.name for group in self.groups if group.changed] or [OVERALL]

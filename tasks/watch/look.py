@@ -1,0 +1,263 @@
+"""Look at a window: tests, the sequential test, harm, and the clips that moved.
+
+Legend: N clips, K classes.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.labelling.outputs import Outputs
+from tasks.params import WatchParams
+from tasks.statistics.bbsd import bbsd
+from tasks.statistics.delay import detection_delay
+from tasks.statistics.diagnostics import diagnose
+from tasks.statistics.harm import measured_drop
+from tasks.statistics.kolmogorov_smirnov import ColumnTests
+from tasks.statistics.mmd import mmd_fuse
+from tasks.statistics.outcome import Abstained
+from tasks.statistics.permutation import MIN_UNITS
+from tasks.statistics.sequential import advance
+from tasks.statistics.source_days import source_days
+from tasks.statistics.thresholded_confidence import estimated_accuracy
+from tasks.statistics.univariate import compare_facts
+from tasks.statistics.watch_state import WatchState
+from tasks.watch.findings import OVERALL, Figure, Findings, Group, Harm, Moved, Test
+from tasks.watch.incoming import facts_of
+from tasks.watch.memory import Memory
+from tasks.watch.window import Window
+
+_DIGITS = 6
+
+
+def look(
+    window: Window, reference: Outputs, memory: Memory, params: WatchParams, now: datetime, seed: int
+) -> tuple[Memory, Findings]:
+    """What the window shows, and what is remembered after it.
+
+    Args:
+        window: Of this champion; not empty.
+        reference: Of this champion.
+        memory: Before this watch.
+        params: Section ``watch``.
+        now: The moment of the watch.
+        seed: Of every random choice.
+
+    Raises:
+        UserError: A number is not finite, or reference and window do not fit each other.
+    """
+    held_out = reference.part((reference.clips["split"] != "train").to_numpy())
+    clips, today = window.outputs.clips, f"{now:%Y-%m-%d}"
+    state, set_aside = _advanced(memory, window, seed)
+    notes = list(window.notes)
+    if set_aside:
+        notes.append(
+            f"{set_aside} days of a source have fewer than {params.clips_per_day} clips (watch.clips_per_day) and are "
+            "not counted"
+        )
+    looks, alarm = memory.looks, memory.alarm
+    if alarm is None and state.alarm is not None:
+        alarm = f"{state.alarm} by the sequential test"
+    looked = memory.look_is_due(today, params)
+    overall = _group(OVERALL, window.outputs, held_out, state, params, seed, params.look_level if looked else None)
+    if looked:
+        looks, embedding = (*looks, today), overall.tests[0]
+        if alarm is None and embedding.p_value is not None and embedding.p_value <= params.look_level:
+            alarm = f"{today} by {embedding.name}, p = {embedding.p_value:.2g}"
+    names = sorted(set(clips["group"]) | set(state.groups))
+    parts = {name: window.outputs.part((clips["group"] == name).to_numpy()) for name in names}
+    groups = [_group(name, parts[name], held_out, state, params, seed) for name in names]
+    findings = Findings(
+        key=window.key,
+        name=window.champion.name,
+        version=window.champion.version,
+        now=now,
+        notes=tuple(notes),
+        alarm=alarm,
+        days_watched=max(0.0, (now - memory.started).total_seconds() / 86_400),
+        overall=overall,
+        groups=tuple(sorted(groups, key=lambda group: (-group.evidence, group.name))),
+        moved=_moved(window, held_out, params, seed),
+        delay=_delay(state, clips["source_id"].nunique(), seed),
+    )
+    return replace(memory, state=state, looks=looks, alarm=alarm).after(findings), findings
+
+
+def _advanced(memory: Memory, window: Window, seed: int) -> tuple[WatchState, int]:
+    """The sequential test after the days of the window that are over, a check a day, and days that were set aside."""
+    clips = window.outputs.clips
+    groups = dict(zip(clips["source_id"], clips["group"], strict=True))
+    over_N = clips["is_over"].to_numpy(bool)
+    units, set_aside = source_days(
+        memory.projection,
+        window.outputs.embedding_ND[over_N],
+        clips.loc[over_N, "source_id"].to_numpy(),
+        clips.loc[over_N, "day"].to_numpy(),
+        seed=seed,
+    )
+    state = memory.state
+    for day in sorted({unit.day for unit in units}):
+        state, _ = advance(state, day, [unit for unit in units if unit.day == day], groups=groups)
+    return state, set_aside
+
+
+def _group(
+    name: str,
+    part: Outputs,
+    held_out: Outputs,
+    state: WatchState,
+    params: WatchParams,
+    seed: int,
+    look_level: float | None = None,
+) -> Group:
+    evidence, since = _evidence(state, name)
+    sources = part.clips["source_id"].nunique()
+    worth_testing = name == OVERALL or sources >= MIN_UNITS
+    return Group(
+        name=name,
+        sources=sources,
+        clips=len(part.clips),
+        labelled=int(part.clips["label"].isin(part.labels).sum()),
+        evidence=round(evidence, _DIGITS),
+        limit=state.limit,
+        since=since,
+        tests=_tests(part, held_out, params, seed, look_level or params.level) if worth_testing else (),
+        harm=_harm(part, held_out, params, seed) if len(part.clips) else (),
+    )
+
+
+def _evidence(state: WatchState, name: str) -> tuple[float, str | None]:
+    """Of a group: its share of the capital, so that all are read against one limit."""
+    if name == OVERALL:
+        return state.evidence, state.overall.changed_since
+    for place, (group, bettor) in enumerate(state.groups.items(), 1):
+        if group == name:
+            return 0.5 * bettor.capital / (place * (place + 1)), bettor.changed_since
+    return 0.0, None
+
+
+def _tests(
+    part: Outputs, held_out: Outputs, params: WatchParams, seed: int, embedding_level: float
+) -> tuple[Test, ...]:
+    units = held_out.clips["source_id"].to_numpy(), part.clips["source_id"].to_numpy()
+    shared: dict[str, Any] = {"permutations": params.permutations, "level": params.level, "seed": seed}
+    embedding = mmd_fuse(
+        held_out.embedding_ND, units[0], part.embedding_ND, units[1], **shared | {"level": embedding_level}
+    )
+    answers = bbsd(held_out.probability_NK, units[0], part.probability_NK, units[1], **shared)
+    facts = compare_facts(facts_of(held_out.clips), units[0], facts_of(part.clips), units[1], **shared)
+    return (
+        Test(name="embeddings (MMD)", p_value=None, says=embedding.reason)
+        if isinstance(embedding, Abstained)
+        else Test(name="embeddings (MMD)", p_value=embedding.p_value, says=""),
+        _columns("answers (BBSD)", answers, part.labels, params.level),
+        Test(name="input facts (KS)", p_value=None, says=facts.reason)
+        if isinstance(facts, Abstained)
+        else _columns("input facts (KS)", facts.tests, facts.facts, params.level),
+    )
+
+
+def _columns(name: str, found: ColumnTests | Abstained, columns: Any, level: float) -> Test:
+    if isinstance(found, Abstained):
+        return Test(name=name, p_value=None, says=found.reason)
+    changed = [column for column, p_value in zip(columns, found.adjusted_K, strict=True) if p_value <= level]
+    return Test(name=name, p_value=found.p_value, says=", ".join(changed))
+
+
+def _harm(part: Outputs, held_out: Outputs, params: WatchParams, seed: int) -> tuple[Harm, ...]:
+    shared: dict[str, Any] = {"resamples": params.bootstrap, "confidence": params.confidence, "seed": seed}
+    sources = held_out.clips["source_id"].to_numpy()
+    right_N = _right(held_out)
+    estimated = estimated_accuracy(
+        held_out.probability_NK, right_N, sources, part.probability_NK, part.clips["source_id"].to_numpy(), **shared
+    )
+    harm = [
+        Harm(how="estimated", says=estimated.reason)
+        if isinstance(estimated, Abstained)
+        else Harm(
+            how="estimated",
+            before=estimated.reference_accuracy,
+            after=_figure(estimated.accuracy),
+            drop=_figure(estimated.drop),
+            clips=len(part.clips),
+        )
+    ]
+    labelled = part.part(part.clips["label"].notna().to_numpy())
+    if len(labelled.clips):
+        measured = measured_drop(right_N, sources, _right(labelled), labelled.clips["source_id"].to_numpy(), **shared)
+        harm.append(
+            Harm(how="measured", says=measured.reason, clips=len(labelled.clips))
+            if isinstance(measured, Abstained)
+            else Harm(
+                how="measured",
+                before=measured.reference_accuracy,
+                after=Figure(
+                    estimate=measured.window_accuracy,
+                    low=measured.reference_accuracy - measured.drop.high,
+                    high=measured.reference_accuracy - measured.drop.low,
+                ),
+                drop=_figure(measured.drop),
+                clips=len(labelled.clips),
+            )
+        )
+    return tuple(harm)
+
+
+def _right(outputs: Outputs) -> NDArray[np.bool_]:
+    """Whether the champion is right; about a class that it does not know it never is."""
+    predicted_N = np.array(outputs.labels, dtype=object)[outputs.probability_NK.argmax(1)]
+    right_N: NDArray[np.bool_] = predicted_N == outputs.clips["label"].to_numpy()
+    return right_N
+
+
+def _figure(interval: Any) -> Figure:
+    return Figure(
+        estimate=round(interval.estimate, _DIGITS), low=round(interval.low, _DIGITS), high=round(interval.high, _DIGITS)
+    )
+
+
+def _moved(window: Window, held_out: Outputs, params: WatchParams, seed: int) -> tuple[Moved, ...]:
+    outputs = window.outputs
+    found = diagnose(
+        held_out.embedding_ND,
+        held_out.clips["source_id"].to_numpy(),
+        outputs.embedding_ND,
+        outputs.clips["source_id"].to_numpy(),
+        seed=seed,
+    )
+    order_N = np.arange(len(window)) if isinstance(found, Abstained) else found.order_N
+    nearest = _nearest(held_out)
+    return tuple(_moved_clip(outputs, int(at), held_out, nearest) for at in order_N[: params.shown_clips])
+
+
+def _nearest(held_out: Outputs) -> Callable[[NDArray[np.float32]], int]:
+    """Finds the nearest clip of the reference that can be shown."""
+    shown_N = np.flatnonzero(held_out.clips["picture"].notna().to_numpy())
+    candidates_N = shown_N if len(shown_N) else np.arange(len(held_out.clips))
+    candidate_ND = held_out.embedding_ND[candidates_N]
+    return lambda embedding_D: int(candidates_N[np.square(candidate_ND - embedding_D).sum(1).argmin()])
+
+
+def _moved_clip(outputs: Outputs, at: int, held_out: Outputs, nearest: Callable[[NDArray[np.float32]], int]) -> Moved:
+    clip = outputs.clips.iloc[at]
+    like = held_out.clips.iloc[nearest(outputs.embedding_ND[at])]
+    return Moved(
+        clip_id=clip["clip_id"],
+        source_id=clip["source_id"],
+        at=clip["at"].to_pydatetime(),
+        predicted=outputs.labels[int(outputs.probability_NK[at].argmax())],
+        confidence=float(outputs.probability_NK[at].max()),
+        label=clip["label"] if isinstance(clip["label"], str) else None,
+        nearest=like["clip_id"],
+        nearest_label=like["label"] if isinstance(like["label"], str) else None,
+    )
+
+
+def _delay(state: WatchState, num_sources: int, seed: int) -> int | None:
+    later = [len(later_UV) for later_UV in state.later_UV.values()]
+    past_days = int(np.median(later)) if later else 0
+    return detection_delay(state, 1.0, num_sources=num_sources, past_days=past_days, simulations=100, seed=seed)

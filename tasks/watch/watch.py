@@ -1,0 +1,199 @@
+"""One watch: take in, look, decide, write it down. Killed anywhere, the same watch goes on and decides once."""
+
+import hashlib
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from models.errors import UserError
+from tasks.decisions import Decision, decision, decisions, record
+from tasks.labelling.request import request
+from tasks.params import Params
+from tasks.watch.champion import Champion, champion_of, reference_of
+from tasks.watch.decide import Choice, Past, decide
+from tasks.watch.findings import OVERALL, Findings, Group
+from tasks.watch.incoming import take_in
+from tasks.watch.look import look
+from tasks.watch.memory import memory_file, recall, remember
+from tasks.watch.place import alone_watching, incoming_folder, requests_folder
+from tasks.watch.window import demand_variety, window_of
+
+logger = logging.getLogger(__name__)
+
+KIND = "watch"
+ANSWER = "answer"
+
+
+@dataclass(frozen=True)
+class Watched:
+    """A watch that has ended.
+
+    Attributes:
+        champion: Whom it was about.
+        findings: What was found.
+        decision: The row of the decision log.
+    """
+
+    champion: Champion
+    findings: Findings
+    decision: Decision
+
+    @property
+    def action(self) -> str:
+        """``nothing``, ``label`` or ``retrain``."""
+        return str(self.decision.evidence["action"])
+
+
+def watch(params: Params, now: datetime, source: Path | None = None, *, has_labels: bool = False) -> Watched:
+    """Look at incoming video with the champion's eyes, and decide what follows.
+
+    Whatever is wrong with the video, the reference or the clock is a decision to do nothing, with the reason.
+
+    Args:
+        params: All of params.yaml.
+        now: The moment; days before it are over.
+        source: Video that came in; None where all of it is in already.
+        has_labels: Whether the source is a folder per class.
+
+    Raises:
+        UserError: There is no champion, no such source, or another watch is at work.
+    """
+    champion = champion_of(params.base.name)
+    with alone_watching(champion.name):
+        notes = take_in(champion, source, params.ingest, has_labels=has_labels) if source else []
+        try:
+            findings = _findings(champion, params, now, notes)
+        except UserError as error:
+            findings = _halted(champion, params, now, notes, str(error))
+        return Watched(champion, findings, _decided(champion, findings, params))
+
+
+def _findings(champion: Champion, params: Params, now: datetime, notes: Sequence[str]) -> Findings:
+    reference, seed = reference_of(champion), params.base.seed
+    memory = recall(champion, reference, params.watch, now, seed)
+    if memory.past and now < memory.past[-1].now:
+        raise UserError(
+            f"the clock went back: the last watch was at {memory.past[-1].now:%Y-%m-%d %H:%M} and this one is at "
+            f"{now:%Y-%m-%d %H:%M} (UTC); set it right, or wait"
+        )
+    window = window_of(champion, reference, params.watch, now, notes)
+    demand_variety(window)
+    if known := memory.found(window.key):
+        return known
+    memory, findings = look(window, reference, memory, params.watch, now, seed)
+    remember(champion, memory)
+    return findings
+
+
+def _halted(champion: Champion, params: Params, now: datetime, notes: Sequence[str], reason: str) -> Findings:
+    """What is found where nothing can be."""
+    content = f"{champion.version} {champion.weights} {now:%Y-%m-%d} {reason}"
+    return Findings(
+        key=hashlib.sha256(content.encode()).hexdigest()[:16],
+        name=champion.name,
+        version=champion.version,
+        now=now,
+        notes=tuple(notes),
+        halted=reason,
+        overall=Group(
+            name=OVERALL, sources=0, clips=0, labelled=0, evidence=1.0, limit=1 / params.watch.sequential_share
+        ),
+    )
+
+
+def decision_key(findings: Findings) -> str:
+    """The decision log's key of a watch."""
+    return f"{KIND}:{findings.name}:{findings.version}:{findings.key}"
+
+
+def _decided(champion: Champion, findings: Findings, params: Params) -> Decision:
+    key = decision_key(findings)
+    if known := decision(key):
+        return known
+    choice, folder = decide(findings, past_decisions(champion.name), params.watch), ""
+    if choice.action == "label":
+        choice, folder = _request(champion, findings, params, choice)
+    evidence = {
+        "action": choice.action,
+        "version": findings.version,
+        "window": findings.key,
+        "now": findings.now.isoformat(),
+        "labelled": findings.overall.labelled,
+        "request": folder,
+        "groups": findings.changed_groups if findings.alarm else [],
+        "evidence": findings.overall.evidence,
+        "limit": findings.overall.limit,
+        "alarm": findings.alarm,
+        "tests": {test.name: test.p_value for test in findings.overall.tests},
+        "harm": [harm.model_dump(mode="json") for harm in findings.overall.harm],
+        "notes": list(findings.notes),
+        "memory": str(memory_file(champion)),
+    }
+    return record(KIND, champion.name, choice.what, choice.why, evidence, key=key)
+
+
+def _request(champion: Champion, findings: Findings, params: Params, choice: Choice) -> tuple[Choice, str]:
+    """Write the labelling request; the same clips are the same folder, so a killed watch asks once."""
+    try:
+        reference = reference_of(champion)
+        window = window_of(champion, reference, params.watch, findings.now, ())
+        unlabelled = window.outputs.part(window.outputs.clips["label"].isna().to_numpy())
+        made = request(
+            unlabelled,
+            incoming_folder(champion.recipe),
+            requests_folder(),
+            budget=params.watch.request_clips,
+            seed=params.base.seed,
+            labels=champion.labels,
+        )
+    except UserError as error:
+        return Choice("nothing", "labels are needed and cannot be asked for", f"{choice.why}; {error}"), ""
+    asked = f"{choice.why}; {made.clips} clips of {made.sources} sources to label"
+    return Choice("label", choice.what, asked), str(made.folder)
+
+
+def past_decisions(name: str) -> list[Past]:
+    """What earlier watches of ``name`` decided, the oldest first, with what came of it."""
+    rows = list(reversed(decisions(limit=None, subject=name)))
+    answers = {row.evidence["decision"]: row.evidence for row in rows if row.kind == ANSWER}
+    return [_past(row, answers.get(row.key, {})) for row in rows if row.kind == KIND]
+
+
+def _past(row: Decision, answer: dict[str, Any]) -> Past:
+    return Past(
+        row.key,
+        row.evidence["version"],
+        row.evidence["action"],
+        datetime.fromisoformat(row.evidence["now"]),
+        row.evidence["labelled"],
+        answer.get("version"),
+        answer.get("hours"),
+        row.evidence["request"],
+    )
+
+
+def unanswered(name: str, version: int) -> list[Decision]:
+    """Decisions to retrain about the champion ``version`` whose round has not ended, the oldest first."""
+    waiting = {one.key for one in past_decisions(name) if one.action == "retrain" and one.answered is None}
+    rows = reversed(decisions(limit=None, subject=name, kind=KIND))
+    return [row for row in rows if row.key in waiting and row.evidence["version"] == version]
+
+
+def is_answered(key: str) -> bool:
+    """Whether a round has ended that the decision ``key`` started."""
+    return decision(f"{ANSWER}:{key}") is not None
+
+
+def answer(name: str, key: str, *, version: int, hours: float) -> None:
+    """Write down that the round which decision ``key`` started has ended."""
+    record(
+        ANSWER,
+        name,
+        f"the retraining ended with version {version}",
+        f"the watch had decided it ({key})",
+        {"decision": key, "version": version, "hours": hours},
+        key=f"{ANSWER}:{key}",
+    )

@@ -1,0 +1,105 @@
+"""The window: which clips a watch looks at, and what the champion makes of them."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from fnmatch import fnmatchcase
+
+import numpy as np
+import pandas as pd
+
+from models.errors import UserError
+from tasks.labelling.outputs import Outputs
+from tasks.params import WatchParams
+from tasks.watch.champion import Champion
+from tasks.watch.incoming import came_in, seen_by
+from tasks.watch.memory import day_of
+from tasks.watch.outputs import FACTS
+
+
+@dataclass(frozen=True)
+class Window:
+    """Clips of some days.
+
+    Attributes:
+        champion: Whose eyes it is seen with.
+        outputs: What the champion makes of them; ``clips`` has the manifest's columns, ``at``, ``day``, ``is_over``
+            (whether the sequential test may look at the day) and ``group``.
+        notes: What a person should know, such as clips that were left out.
+        key: Identity of the watch.
+    """
+
+    champion: Champion
+    outputs: Outputs
+    notes: tuple[str, ...]
+    key: str
+
+    def __len__(self) -> int:
+        return len(self.outputs.clips)
+
+
+def window_of(
+    champion: Champion, reference: Outputs, params: WatchParams, now: datetime, notes: Sequence[str]
+) -> Window:
+    """The clips of the last days that the champion has not trained on, as it sees them.
+
+    Raises:
+        UserError: Incoming video or its labels cannot be read.
+    """
+    clips, notes = came_in(champion, now), list(notes)
+    late = clips["at"] > now
+    if late.any():
+        notes.append(f"{late.sum()} clips say that they were recorded after this watch; the clock of a source is wrong")
+    recent = clips[~late & (clips["at"] > now - timedelta(days=params.window_days))]
+    known = recent["clip_id"].isin(reference.clips["clip_id"])
+    if known.any():
+        notes.append(f"{known.sum()} clips are left out, as they are in the dataset that made the champion")
+    outputs = seen_by(champion, recent[~known].sort_values("clip_id"))
+    if len(outputs.clips):
+        facts_ND = outputs.clips[list(FACTS)].to_numpy(np.float64)
+        sound_N = np.isfinite(np.concatenate([outputs.embedding_ND, outputs.probability_NK, facts_ND], axis=1)).all(1)
+        if not sound_N.all():
+            notes.append(f"{(~sound_N).sum()} clips are left out, as the champion's answer to them is not finite")
+            outputs = outputs.part(sound_N)
+    clips = outputs.clips
+    days = day_of(list(clips["at"]))
+    today = f"{now:%Y-%m-%d}"
+    clips = clips.assign(
+        day=pd.Series(days, dtype=object, index=clips.index),
+        # A day that is not over would be counted with the clips that it has by now.
+        is_over=[day < today or not timed for day, timed in zip(days, clips["timed"], strict=True)],
+        group=[group_of(source, params) for source in clips["source_id"]],
+    )
+    outputs = Outputs(clips, outputs.embedding_ND, outputs.probability_NK, outputs.labels)
+    return Window(champion, outputs, tuple(notes), _key(champion, clips, params, today))
+
+
+def group_of(source: str, params: WatchParams) -> str:
+    """The group of a source: the first whose pattern fits, else itself."""
+    return next((group for pattern, group in params.groups.items() if fnmatchcase(source, pattern)), source)
+
+
+def demand_variety(window: Window) -> None:
+    """Check that there is something to see.
+
+    Raises:
+        UserError: There are no clips, or all of them look the same.
+    """
+    if not len(window):
+        raise UserError("the window has no clips; see where incoming video lies, and whether its cameras record")
+    if len(window) > 1 and float(np.ptp(window.outputs.embedding_ND, axis=0).max()) < _SAME:
+        raise UserError(
+            f"all {len(window)} clips of the window look the same; see that the cameras do not show a still or a test "
+            "picture"
+        )
+
+
+_SAME = 1e-6
+
+
+def _key(champion: Champion, clips: pd.DataFrame, params: WatchParams, today: str) -> str:
+    shown = clips[["clip_id", "is_over"]].assign(label=clips["label"].fillna("")).to_numpy().tolist()
+    content = [champion.version, champion.weights, shown, params.model_dump(mode="json"), today]
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]

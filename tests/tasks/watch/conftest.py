@@ -1,0 +1,29 @@
+"""One champion for all tests of the watch; each has a decision log, and what the watch keeps, of its own."""
+
+import shutil
+
+import pytest
+
+from tasks.settings import settings
+from tests.support.registries import own_home
+from tests.support.watched import add_champion
+
+
+@pytest.fixture(scope="session")
+def _place(tmp_path_factory):
+    home = tmp_path_factory.mktemp("home")
+    with own_home(home):
+        add_champion(tmp_path_factory.mktemp("champion"))
+    return home
+
+
+@pytest.fixture
+def watched(_place, tmp_path, monkeypatch):
+    """The home of a registry with a champion."""
+    with own_home(_place) as home:
+        monkeypatch.setenv("VIDEOLOOP_DATABASE_URL", f"sqlite:///{tmp_path / 'log.db'}")
+        monkeypatch.chdir(tmp_path)
+        settings.cache_clear()
+        for folder in ("watch", "incoming", "requests"):
+            shutil.rmtree(home / folder, ignore_errors=True)
+        yield home

@@ -1,0 +1,251 @@
+"""The whole of a watch, on a champion that is right about all of its reference."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from models.errors import UserError
+from tasks.decisions import decisions
+from tasks.registry.client import registry
+from tasks.watch.memory import memory_file
+from tasks.watch.watch import answer, unanswered, watch
+from tests.support.registries import own_home
+from tests.support.watched import FIRST_DAY, NAME, Clips, add_champion, cameras, comes_in, watch_params
+
+NOW = FIRST_DAY + timedelta(days=10)
+STRANGE = Clips(cameras(40, 60), days=(8,), strange=True)
+USUAL = Clips(cameras(40, 60), days=(8,))
+
+pytestmark = pytest.mark.usefixtures("watched")
+
+
+def at(days: float) -> datetime:
+    return NOW + timedelta(days=days)
+
+
+def test_an_unchanged_world_raises_no_alarm():
+    comes_in(USUAL, wrong=False)
+    found = watch(watch_params(), NOW)
+    assert (found.action, found.decision.what) == ("nothing", "nothing to do")
+    assert found.findings.alarm is None
+
+
+def test_harmful_drift_with_labels_retrains_once():
+    comes_in(STRANGE, wrong=True)
+    found = watch(watch_params(), NOW)
+    assert found.action == "retrain"
+    assert found.findings.alarm.startswith("2026-01-11 by embeddings (MMD), p = 0.0002")
+    assert "accuracy measured on 80 clips is 0.000" in found.decision.why
+    again = watch(watch_params(), NOW)
+    assert again.decision == found.decision
+    assert [row.key for row in unanswered(NAME, 1)] == [found.decision.key]
+    later = watch(watch_params(), at(1))
+    assert (later.action, later.decision.what) == ("nothing", "wait for the retraining")
+    answer(NAME, found.decision.key, version=2, hours=0.5)
+    assert unanswered(NAME, 1) == []
+
+
+def test_drift_of_unknown_harm_asks_for_labels_once():
+    comes_in(STRANGE)
+    found = watch(watch_params(request_clips=10), NOW)
+    assert found.action == "label"
+    assert len(list((Path(found.decision.evidence["request"]) / "clips").iterdir())) == 10
+    again = watch(watch_params(request_clips=10), at(1))
+    assert (again.action, again.decision.what) == ("nothing", "wait for labels")
+
+
+def test_drift_without_harm_is_benign():
+    comes_in(STRANGE, wrong=False)
+    found = watch(watch_params(), NOW)
+    assert (found.action, found.decision.what) == ("nothing", "benign drift: no retraining")
+
+
+def test_a_harm_that_retraining_did_not_repair_does_not_loop():
+    comes_in(STRANGE, wrong=True, share=0.5)
+    first = watch(watch_params(), NOW)
+    assert first.action == "retrain"
+    answer(NAME, first.decision.key, version=2, hours=0.5)
+    later = watch(watch_params(cooldown_days=1), at(3))
+    assert later.action == "label"
+    assert "made version 2, which is not champion" in later.decision.why
+    assert len(decisions(None, NAME, "watch")) == 2
+
+
+def test_labels_that_people_gave_count(tmp_path):
+    comes_in(STRANGE)
+    assert watch(watch_params(), NOW).action == "label"
+    labels = [f"cam{camera}-8-{number}-strange,left" for camera in range(40, 60) for number in range(2)]
+    (tmp_path / "person_labels.csv").write_text("\n".join(["clip_id,label", *labels]) + "\n")
+    found = watch(watch_params(), at(1))
+    assert found.findings.overall.labelled == 40
+
+
+def test_the_sequential_test_counts_a_day_once_and_only_when_it_is_over():
+    comes_in(Clips(cameras(40, 46), days=(7, 8, 9, 10)))
+    first = watch(watch_params(first_looks=0), NOW + timedelta(hours=1))
+    state = memory_file(first.champion).read_text()
+    assert "2026-01-10" in state
+    assert "2026-01-11" not in state.partition('"past"')[0].partition('"seen"')[2]
+    again = watch(watch_params(first_looks=0, window_days=6), NOW + timedelta(hours=2))
+    assert again.findings.overall.evidence == first.findings.overall.evidence
+
+
+class TestBadInput:
+    """Each a sentence in the decision log, and nothing else."""
+
+    def halted(self, now: datetime = NOW) -> str:
+        found = watch(watch_params(), now)
+        assert (found.action, found.decision.what) == ("nothing", "nothing was judged")
+        assert found.findings.halted == found.decision.why
+        return found.decision.why
+
+    def test_no_clips(self):
+        assert "the window has no clips" in self.halted()
+
+    def test_no_clips_of_late(self):
+        comes_in(USUAL)
+        assert "the window has no clips" in self.halted(at(100))
+
+    def test_all_clips_look_the_same(self, monkeypatch):
+        comes_in(USUAL)
+        monkeypatch.setattr("tasks.watch.incoming.outputs_of", _same)
+        assert "all 80 clips of the window look the same" in self.halted()
+
+    def test_clips_without_finite_features_are_left_out(self, monkeypatch):
+        comes_in(USUAL)
+        monkeypatch.setattr("tasks.watch.incoming.outputs_of", _broken)
+        found = watch(watch_params(), NOW)
+        assert found.findings.alarm is None
+        assert found.findings.overall.clips == 79
+        assert found.findings.notes == ("1 clips are left out, as the champion's answer to them is not finite",)
+
+    def test_one_source(self):
+        comes_in(Clips(cameras(40, 41), days=(7, 8), strange=True), wrong=True)
+        found = watch(watch_params(), NOW)
+        assert (found.action, found.findings.alarm) == ("nothing", None)
+        assert all("too few" in test.says for test in found.findings.overall.tests)
+
+    def test_the_clock_goes_back(self):
+        comes_in(STRANGE, wrong=True)
+        watch(watch_params(), NOW)
+        memory = memory_file(watch(watch_params(), NOW).champion).read_text()
+        assert "the clock went back: the last watch was at 2026-01-11 12:00" in self.halted(at(-1))
+        assert memory_file(watch(watch_params(), NOW).champion).read_text() == memory
+
+    def test_clips_of_the_future_are_left_out(self):
+        comes_in(USUAL, Clips(cameras(60, 61), days=(30,)))
+        found = watch(watch_params(), NOW)
+        assert found.findings.overall.clips == 80
+        assert "4 clips say that they were recorded after this watch" in found.findings.notes[0]
+
+    def test_a_damaged_memory(self):
+        champion = comes_in(USUAL)
+        memory_file(champion).parent.mkdir(parents=True)
+        memory_file(champion).write_text("{")
+        assert "the watch's memory is damaged" in self.halted()
+
+    def test_no_such_source(self, tmp_path):
+        with pytest.raises(UserError, match="there is no such file or folder"):
+            watch(watch_params(), NOW, tmp_path / "nowhere")
+
+    def test_a_source_without_video_is_told_about(self, tmp_path):
+        (tmp_path / "day").mkdir()
+        found = watch(watch_params(), NOW, tmp_path / "day")
+        assert "the window has no clips" in found.decision.why
+        assert "no video here" in found.findings.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("how", "says"),
+    [
+        ({"with_reference": False}, "version 1 of actions has no reference"),
+        ({"reference_of_seed": 5}, "the reference of version 1 of actions was made by another model"),
+    ],
+)
+def test_a_champion_without_a_reference_of_its_own_is_not_judged(how, says, tmp_path):
+    with own_home(tmp_path / "home"):
+        add_champion(tmp_path / "champion", **how)
+        comes_in(STRANGE, wrong=True)
+        found = watch(watch_params(), NOW)
+        assert says in found.decision.why
+        assert "run a round and promote its version" in found.decision.why
+        assert found.action == "nothing"
+
+
+def test_without_a_champion_there_is_nothing_to_watch():
+    params = watch_params()
+    nobody = params.model_copy(update={"base": params.base.model_copy(update={"name": "nobody"})})
+    with pytest.raises(UserError, match="nobody: there is no such model"):
+        watch(nobody, NOW)
+
+
+_KILLED = """
+import os, signal, sys
+from datetime import datetime
+import tasks.watch.watch as module
+from tasks.watch import incoming, memory
+from tests.support.watched import FIRST_DAY, watch_params
+
+def die(*_, **__):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+place, name = sys.argv[1].rsplit(".", 1)
+setattr(sys.modules[place], name, die)
+module.watch(watch_params(), datetime.fromisoformat(sys.argv[2]))
+"""
+
+
+@pytest.mark.parametrize(
+    "moment", ["tasks.watch.incoming.outputs_of", "tasks.watch.watch.remember", "tasks.watch.watch.record"]
+)
+def test_a_killed_watch_decides_once_when_it_is_done_again(moment, watched):
+    comes_in(STRANGE, wrong=True)
+    killed = subprocess.run(
+        [sys.executable, "-c", _KILLED, moment, NOW.isoformat()],
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    found = watch(watch_params(), NOW)
+    assert found.action == "retrain"
+    assert len(decisions(None, NAME, "watch")) == 1
+    assert len(found.findings.overall.tests) == 3
+
+
+def test_a_new_champion_is_watched_from_the_beginning(watched, tmp_path):
+    comes_in(STRANGE, wrong=True)
+    assert watch(watch_params(), NOW).action == "retrain"
+    home = tmp_path / "own"
+    shutil.copytree(watched, home)
+    with own_home(home):
+        add_champion(tmp_path / "second", seed=1)
+        found = watch(watch_params(warm_up_days=5), at(1))
+        assert found.findings.version == 2
+        assert found.findings.days_watched == 0
+        assert "watched for 0.0 of 5 days" in found.decision.why
+        assert registry().get_model_version_by_alias(NAME, "champion").version == "2"
+
+
+def _same(model, labels, data, clips):
+    from tasks.watch.outputs import outputs_of
+
+    found = outputs_of(model, labels, data, clips)
+    found.embedding_ND[:] = found.embedding_ND[0]
+    return found
+
+
+def _broken(model, labels, data, clips):
+    from tasks.watch.outputs import outputs_of
+
+    found = outputs_of(model, labels, data, clips)
+    found.embedding_ND[0, 0] = np.nan
+    return found
