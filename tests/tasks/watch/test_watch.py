@@ -124,7 +124,7 @@ class TestBadInput:
         found = watch(watch_params(), NOW)
         assert found.findings.alarm is None
         assert found.findings.overall.clips == 79
-        assert found.findings.notes == ("1 clips are left out, as the champion's answer to them is not finite",)
+        assert found.findings.notes[0] == "1 clips are left out, as the champion's answer to them is not finite"
 
     def test_one_source(self):
         comes_in(Clips(cameras(40, 41), days=(7, 8), strange=True), wrong=True)
