@@ -91,6 +91,8 @@ def _findings(
             f"the clock went back: the last watch was at {memory.past[-1].now:%Y-%m-%d %H:%M} and this one is at "
             f"{now:%Y-%m-%d %H:%M} (UTC); set it right, or wait"
         )
+    if memory.past and memory.begun_now:
+        notes = [*notes, "the sequential test has other parameters than before and begins anew, without what it knew"]
     window = window_of(champion, reference, params.watch, now, notes, served)
     demand_variety(window)
     if known := memory.found(window.key):
