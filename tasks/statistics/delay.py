@@ -6,7 +6,7 @@ Legend: R simulated futures, S sources, T days, E exponents.
 import numpy as np
 
 from tasks.statistics.betting import in_hand, stake, winnings
-from tasks.statistics.sequential import WatchState
+from tasks.statistics.watch_state import WatchState
 
 
 def detection_delay(

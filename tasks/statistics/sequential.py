@@ -25,15 +25,15 @@ it.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from models.errors import UserError
 from tasks.statistics.betting import Bettor, WithinDay
 from tasks.statistics.source_days import SourceDay, random_of
+from tasks.statistics.watch_state import WatchState, as_rows, evidence_of
 
 _TIE = 1e-9
 
@@ -57,84 +57,6 @@ class Strangeness:
     num_compared: int
 
 
-@dataclass(frozen=True, eq=False)
-class WatchState:
-    """All that the watch remembers; see :func:`start_watch` and :func:`advance`. Compare states by :meth:`to_dict`.
-
-    Attributes:
-        false_alarm: The chance of any false alarm over the whole life.
-        within_day: How the bets of one check are combined.
-        seed: Of the random numbers that break ties.
-        seen: Source-days that have been counted, each as ``[source, day]``.
-        first_UV: First days of all sources.
-        later_UV: Later days, by source.
-        overall: The bettor on all sources.
-        groups: Bettors on groups, in the order in which they came.
-        highest: The most that the evidence has been.
-        alarm: The check that raised the alarm, None if none has; it stays.
-    """
-
-    false_alarm: float
-    within_day: WithinDay
-    seed: int
-    seen: frozenset[tuple[str, str]]
-    first_UV: _Floats
-    later_UV: Mapping[str, _Floats]
-    overall: Bettor = field(default_factory=Bettor)
-    groups: Mapping[str, Bettor] = field(default_factory=dict)
-    highest: float = 1.0
-    alarm: str | None = None
-
-    @property
-    def evidence(self) -> float:
-        """The whole capital; not expected to grow while nothing changes."""
-        return _evidence(self.overall, self.groups)
-
-    @property
-    def limit(self) -> float:
-        """Evidence that raises the alarm."""
-        return 1.0 / self.false_alarm
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain numbers, strings, lists and dictionaries, for JSON."""
-        return {
-            "false_alarm": self.false_alarm,
-            "within_day": self.within_day,
-            "seed": self.seed,
-            "seen": sorted(map(list, self.seen)),
-            "first_days": self.first_UV.tolist(),
-            "later_days": {source: later_UV.tolist() for source, later_UV in self.later_UV.items()},
-            "overall": asdict(self.overall),
-            "groups": [[group, asdict(bettor)] for group, bettor in self.groups.items()],  # their order counts
-            "highest": self.highest,
-            "alarm": self.alarm,
-        }
-
-    @classmethod
-    def from_dict(cls, state: Mapping[str, Any]) -> "WatchState":
-        """The inverse of :meth:`to_dict`, before or after JSON.
-
-        Raises:
-            UserError: It is not the state of a watch.
-        """
-        try:
-            first_UV = _rows(state["first_days"])
-            return cls(
-                float(state["false_alarm"]),
-                state["within_day"],
-                int(state["seed"]),
-                frozenset((source, day) for source, day in state["seen"]),
-                first_UV,
-                {source: _rows(rows, first_UV.shape[1]) for source, rows in state["later_days"].items()},
-                Bettor.from_dict(state["overall"]),
-                {group: Bettor.from_dict(bettor) for group, bettor in state["groups"]},
-                float(state["highest"]),
-                state["alarm"],
-            )
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise UserError(f"state of the watch is damaged ({error!r}); start a new watch for this champion") from None
-
-
 def start_watch(
     reference: Sequence[SourceDay], *, false_alarm: float = 0.01, within_day: WithinDay = "product", seed: int = 0
 ) -> WatchState:
@@ -152,7 +74,7 @@ def start_watch(
     """
     if not 0 < false_alarm < 1:
         raise UserError(f"watch.false_alarm: {false_alarm}: must lie between 0 and 1")
-    memory = _Memory(set(), _rows([]), {})
+    memory = _Memory(set(), as_rows([]), {})
     for unit in _in_order(reference):
         if not memory.is_new(unit):
             raise UserError(f"reference: source {unit.source} has day {unit.day} twice; give each source-day once")
@@ -196,7 +118,7 @@ def advance(
                 of_group.setdefault(groups[strange.source], []).append(strange.p_value)
         for group, p_values in sorted(of_group.items()):
             bettors[group] = bettors.get(group, Bettor()).bet(check, p_values, state.within_day)
-    evidence = _evidence(overall, bettors)
+    evidence = evidence_of(overall, bettors)
     alarm = state.alarm if state.alarm is not None or evidence < state.limit else check
     after = replace(
         state,
@@ -249,20 +171,9 @@ class _Memory:
         if unit.source in self.later_UV:
             self.later_UV[unit.source] = np.vstack((self.later_UV[unit.source], unit.vector))
         else:
-            self.first_UV = np.vstack((self.first_UV, unit.vector)) if len(self.first_UV) else _rows([unit.vector])
-            self.later_UV[unit.source] = _rows([], len(unit.vector))
-
-
-def _rows(rows: ArrayLike, num_numbers: int = 0) -> _Floats:
-    row_UV = np.asarray(rows, np.float64)
-    return row_UV if row_UV.ndim == 2 else row_UV.reshape(0, num_numbers)
+            self.first_UV = np.vstack((self.first_UV, unit.vector)) if len(self.first_UV) else as_rows([unit.vector])
+            self.later_UV[unit.source] = as_rows([], len(unit.vector))
 
 
 def _in_order(units: Sequence[SourceDay]) -> list[SourceDay]:
     return sorted(units, key=lambda unit: (unit.day, unit.source))
-
-
-def _evidence(overall: Bettor, groups: Mapping[str, Bettor]) -> float:
-    grouped = sum(bettor.capital / (place * (place + 1)) for place, bettor in enumerate(groups.values(), 1))
-    # What groups to come would have is in hand.
-    return 0.5 * overall.capital + 0.5 * (grouped + 1 / (len(groups) + 1))

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from models.errors import UserError
-from tasks.statistics.sequential import WatchState, advance, conformal_p_value, start_watch
+from tasks.statistics.sequential import advance, conformal_p_value, start_watch
 from tasks.statistics.source_days import SourceDay
+from tasks.statistics.watch_state import WatchState
 
 
 class Cameras:
