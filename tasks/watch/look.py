@@ -21,10 +21,11 @@ from tasks.statistics.kolmogorov_smirnov import ColumnTests
 from tasks.statistics.mmd import mmd_fuse
 from tasks.statistics.outcome import Abstained
 from tasks.statistics.permutation import MIN_UNITS
-from tasks.statistics.sequential import WatchState, advance
+from tasks.statistics.sequential import advance
 from tasks.statistics.source_days import source_days
 from tasks.statistics.thresholded_confidence import estimated_accuracy
 from tasks.statistics.univariate import compare_facts
+from tasks.statistics.watch_state import WatchState
 from tasks.watch.findings import OVERALL, Figure, Findings, Group, Harm, Moved, Test
 from tasks.watch.incoming import facts_of
 from tasks.watch.memory import Memory

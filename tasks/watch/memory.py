@@ -19,8 +19,9 @@ from models.errors import UserError
 from models.files import replacing
 from tasks.labelling.outputs import Outputs
 from tasks.params import WatchParams
-from tasks.statistics.sequential import WatchState, start_watch
+from tasks.statistics.sequential import start_watch
 from tasks.statistics.source_days import Projection, fit_projection, source_days
+from tasks.statistics.watch_state import WatchState
 from tasks.watch.champion import Champion
 from tasks.watch.findings import Findings
 from tasks.watch.place import watch_folder
