@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tasks.process import readable, speak
-from tasks.settings import hush, main_checkout, prefect_environment, settings
+from tasks.settings import ServeSettings, hush, main_checkout, prefect_environment, settings
 
 if TYPE_CHECKING:
     from tasks.promote import Promotion
@@ -195,6 +195,18 @@ def predict(
 
 
 @app.command()
+def serve(
+    name: Name = None,
+    port: Annotated[int | None, typer.Option(help="Default: VIDEOLOOP_SERVE_PORT, or 8000.")] = None,
+) -> None:
+    """Answer over HTTP with the champion, and follow its alias."""
+    from tasks.serve.run import serve as answer
+
+    config = ServeSettings() if port is None else ServeSettings(port=port)
+    answer(name or _default_name(), config)
+
+
+@app.command()
 def promote(
     name: Name = None,
     version: Annotated[int | None, typer.Option(help="Default: the challenger.")] = None,
@@ -233,12 +245,6 @@ def reproduce(
         console.print("equal to the byte" if found.equal else "[red]the weights differ[/red]")
         if not found.equal:
             raise typer.Exit(1)
-
-
-def _say(promotion: "Promotion") -> None:
-    before = f", was {promotion.previous}" if promotion.previous else ""
-    news = before if promotion.changed else " already"
-    console.print(f"{promotion.name}: champion is version {promotion.version}{news}", highlight=False)
 
 
 @label_app.command("request")
@@ -291,6 +297,12 @@ def receive_labels(
     console.print(
         f"dataset version {version}; `git add {PERSON_LABELS} data.dvc && git commit` lets the next round train on it"
     )
+
+
+def _say(promotion: "Promotion") -> None:
+    before = f", was {promotion.previous}" if promotion.previous else ""
+    news = before if promotion.changed else " already"
+    console.print(f"{promotion.name}: champion is version {promotion.version}{news}", highlight=False)
 
 
 def _default_name() -> str:

@@ -53,6 +53,17 @@ def ingest(work: Workspace) -> Timed[IngestSummary]:
     return Timed(summary, clock.seconds)
 
 
+@task(**OUTSIDE)
+def warm_start(work: Workspace) -> bool:
+    """Bring the champion into the workspace where there is something that it does not know."""
+    from tasks.warm_start import warm_start as bring_in
+
+    started = bring_in(work.root, work.params)
+    if started:
+        workspace.add_champion(work)
+    return started
+
+
 @task(cache_policy=NO_CACHE)
 def reproduce(work: Workspace, stage: str) -> Timed[bool]:
     """Run one DVC stage unless it is up to date; the value says whether it ran."""

@@ -4,7 +4,7 @@ import time
 
 from prefect import flow
 
-from flows.steps import answer, ingest, introduce, is_answered, judge, publish, register, reproduce, seal
+from flows.steps import answer, ingest, introduce, is_answered, judge, publish, register, reproduce, seal, warm_start
 from tasks.summary import Round, summarise
 from tasks.workspace import last_source, round_workspace
 
@@ -13,7 +13,7 @@ STAGES = ("validate", "search", "fine_tune", "evaluate", "reference", "report")
 
 @flow(name="train")
 def train(source: str | None = None, decision: str | None = None) -> Round | None:
-    """Ingest ``source`` (default: that of the last round), train, register and judge; people promote.
+    """Ingest ``source`` (default: that of the last round), train on, register and judge; people promote.
 
     A watch that found harmful drift names its ``decision``; a round that has ended for it is not run again.
     """
@@ -22,6 +22,7 @@ def train(source: str | None = None, decision: str | None = None) -> Round | Non
     started = time.time()
     with round_workspace(source or last_source()) as work:
         ingested = ingest(work)
+        warm_start(work)
         stages = {stage: reproduce.with_options(name=stage)(work, stage) for stage in STAGES}
         commit = seal(work)
         version = register(work, commit)

@@ -23,9 +23,11 @@ from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
 from models.errors import UserError
+from tasks.kept_secret import kept_secret
 from tasks.settings import Settings, prefect_environment, settings
 
 WORK_POOL = "videoloop"
+_WEBHOOK_KEY = "MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY"
 _PATIENCE_S = 120
 
 
@@ -138,8 +140,21 @@ def _start_mlflow(config: Settings) -> Server:
     command = [sys.executable, "-m", "mlflow", "server", "--host", config.host, "--port", str(config.mlflow_port)]
     command += ["--backend-store-uri", f"sqlite:///{config.home / 'mlflow.db'}"]
     command += ["--artifacts-destination", str(config.home / "mlartifacts"), "--workers", "1"]
-    # The job runner executes what clients name (CVE-2026-0545); nothing here needs it.
-    return _spawn("mlflow", command, f"http://{address}", config, {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"})
+    return _spawn("mlflow", command, f"http://{address}", config, _mlflow_environment(config))
+
+
+def _mlflow_environment(config: Settings) -> dict[str, str]:
+    return {
+        # The job runner executes what clients name (CVE-2026-0545); nothing here needs it.
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        # `videoloop serve` listens on this machine, without TLS, for promotions.
+        "MLFLOW_WEBHOOK_ALLOWED_SCHEMES": "http,https",
+        "MLFLOW_WEBHOOK_ALLOW_PRIVATE_IPS": "true",
+        # A webhook that a service registers just now is called for the next promotion, not for one in a minute.
+        "MLFLOW_WEBHOOK_CACHE_TTL": "2",
+        # Without a fixed key a restarted server could not read the webhooks' secrets any more.
+        _WEBHOOK_KEY: os.environ.get(_WEBHOOK_KEY) or kept_secret(config, "mlflow-webhooks"),
+    }
 
 
 def _start_prefect(config: Settings) -> Server:

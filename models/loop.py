@@ -1,4 +1,6 @@
-"""The training loop. It knows no family and no task: a job is a head phase on frozen features, a full phase, or both.
+"""The training loop. It knows no family, no task and no method.
+
+A job is a head phase on frozen features, a full phase, or both, and its objective says what is made small.
 
 A run that was killed and resumed ends with the same weights, to the byte, as one that was not: what a step depends on
 is either a pure function of (seed, epoch, position) or in the checkpoint.
@@ -24,6 +26,8 @@ from models.checkpoint import load_checkpoint, save_checkpoint
 from models.errors import DivergedError
 from models.inference import Loader
 from models.memory import keep_freed_memory
+from models.objectives.cross_entropy import CrossEntropy
+from models.objectives.objective import Loss, Objective
 from models.optimise import make_optimizer, schedule_factor, set_learning_rate
 from models.phases import Phase, PhaseName, phases_of
 from models.spec import FineTuneParams
@@ -42,7 +46,7 @@ class Epoch:
     Attributes:
         epoch: From 1, over both phases.
         phase: ``head`` trains on frozen features, ``full`` trains every weight.
-        train_loss: Mean over the pass, with label smoothing and augmentation.
+        train_loss: The objective's mean over the pass, with augmentation.
         train_accuracy: Mean over the pass, with augmentation.
         val_loss: Cross entropy after the pass, without label smoothing.
         val_accuracy: After the pass.
@@ -67,6 +71,7 @@ def fit(
     params: FineTuneParams,
     *,
     seed: int,
+    objective: Objective | None = None,
     checkpoint: Path | None = None,
     feature_cache: Path | None = None,
     on_epoch: Callable[[Epoch], None] | None = None,
@@ -79,6 +84,7 @@ def fit(
         val: Plain.
         params: The job.
         seed: Of dropout and of the order of cached features.
+        objective: What training makes small; default: the job's cross entropy.
         checkpoint: Folder of this job's checkpoints; training goes on from the newest one.
         feature_cache: File for the frozen backbone's features; see :func:`models.features.cached_features`.
         on_epoch: Called after each epoch, and first of all for those that a checkpoint brings back. May raise
@@ -92,7 +98,7 @@ def fit(
     """
     keep_freed_memory()
     with _reproducible(model, params.num_threads, seed):
-        run = _Run(model, params, checkpoint)
+        run = _Run(model, params, objective or CrossEntropy(params.label_smoothing), checkpoint)
         tell = on_epoch or _ignore
         for epoch in run.history:
             tell(epoch)
@@ -124,9 +130,12 @@ def _reproducible(model: nn.Module, num_threads: int, seed: int) -> Iterator[Non
 class _Run:
     """A job between start and end: what was done, the best weights, and how to go on."""
 
-    def __init__(self, model: VideoModel, params: FineTuneParams, checkpoint: Path | None) -> None:
+    def __init__(
+        self, model: VideoModel, params: FineTuneParams, objective: Objective, checkpoint: Path | None
+    ) -> None:
         self._model = model
         self._params = params
+        self._objective = objective
         self._folder = checkpoint
         self._device = next(model.parameters()).device
         self._restored = load_checkpoint(checkpoint, self._device) if checkpoint else None
@@ -145,10 +154,11 @@ class _Run:
         self.load_best()
         self._best = _copied(phase)
         phase.start()
+        loss_of = self._objective.on(phase.part)
         optimizer = make_optimizer(phase.module, self._params)
         self._restore(phase, optimizer)
         while not self._is_over(phase):
-            epoch = self._train_one(phase, optimizer)
+            epoch = self._train_one(phase, optimizer, loss_of)
             if epoch.val_loss < min((past.val_loss for past in self.history), default=math.inf):
                 self._best = _copied(phase)
             self.history.append(epoch)
@@ -169,7 +179,7 @@ class _Run:
         patience = self._params.early_stopping_patience
         return bool(patience and past) and len(past) - 1 - int(np.argmin(past)) >= patience
 
-    def _train_one(self, phase: Phase, optimizer: torch.optim.Optimizer) -> Epoch:
+    def _train_one(self, phase: Phase, optimizer: torch.optim.Optimizer, loss_of: Loss) -> Epoch:
         started = time.monotonic()
         done = sum(epoch.phase == phase.name for epoch in self.history)
         num_steps = phase.num_epochs * phase.num_steps
@@ -181,7 +191,7 @@ class _Run:
             set_learning_rate(optimizer, factor)
             with self._autocast():
                 logits_BK = phase.module(inputs)
-            loss = F.cross_entropy(logits_BK.float(), label_B, label_smoothing=self._params.label_smoothing)
+                loss = loss_of(logits_BK.float(), label_B, inputs)
             optimizer.zero_grad()
             torch.autograd.backward(loss)
             optimizer.step()
@@ -264,7 +274,7 @@ class _Mean:
 
 
 def _copied(phase: Phase) -> dict[str, Tensor]:
-    return {phase.prefix + name: tensor.clone() for name, tensor in phase.module.state_dict().items()}
+    return {phase.part.prefix + name: tensor.clone() for name, tensor in phase.module.state_dict().items()}
 
 
 def _random_state(device: torch.device) -> dict[str, Any]:

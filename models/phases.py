@@ -17,6 +17,7 @@ from tqdm import tqdm
 from models.build import VideoModel
 from models.features import NUM_VIEWS, Features, cached_features
 from models.inference import Loader
+from models.parts import HEAD, WHOLE, Part
 from models.spec import FineTuneParams
 
 PhaseName = Literal["head", "full"]
@@ -29,14 +30,14 @@ class Phase(ABC):
     Attributes:
         name: ``head`` or ``full``.
         module: What is trained.
-        prefix: Of the module's weights in the model's state.
+        part: Which part of a model that is.
         num_epochs: At most.
         num_steps: Of one epoch; known after :meth:`start`.
     """
 
     name: PhaseName
     module: nn.Module
-    prefix: str
+    part: Part
     num_epochs: int
     num_steps: int
 
@@ -61,7 +62,7 @@ class HeadPhase(Phase):
     """Trains the head on features of the frozen backbone, extracted once."""
 
     name = "head"
-    prefix = "head."
+    part = HEAD
 
     def __init__(
         self,
@@ -74,7 +75,7 @@ class HeadPhase(Phase):
         seed: int,
         feature_cache: Path | None,
     ) -> None:
-        self.module = model.head
+        self.module = self.part.module(model)
         self.num_epochs = num_epochs
         self.num_steps = -(-train.num_clips // params.batch_size)
         self._model = model
@@ -109,10 +110,10 @@ class FullPhase(Phase):
     """Trains every weight on clips."""
 
     name = "full"
-    prefix = ""
+    part = WHOLE
 
     def __init__(self, model: VideoModel, train: Loader, val: Loader, params: FineTuneParams) -> None:
-        self.module = model
+        self.module = self.part.module(model)
         self.num_epochs = params.epochs
         self.num_steps = len(train)
         self._train = train

@@ -1,10 +1,13 @@
-"""A model as a folder: ``weights.safetensors`` and ``model.json``, which says what they belong to."""
+"""A model as a folder: ``weights.safetensors``, and ``model.json``, which says what they belong to.
+
+``clips.txt`` names the labelled clips that the model was made with, one a line: the world that it knows.
+"""
 
 import hashlib
 import json
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +20,17 @@ from models.spec import ModelParams
 
 WEIGHTS = "weights.safetensors"
 CARD = "model.json"
+CLIPS = "clips.txt"
 _FORMAT = 1
 
 
 def save_model(
-    folder: Path, model: VideoModel, params: ModelParams, labels: Sequence[str], extra: Mapping[str, Any] | None = None
+    folder: Path,
+    model: VideoModel,
+    params: ModelParams,
+    labels: Sequence[str],
+    extra: Mapping[str, Any] | None = None,
+    clip_ids: Iterable[str] = (),
 ) -> None:
     """Write a model's folder, all or nothing; the same weights give the same bytes.
 
@@ -31,6 +40,7 @@ def save_model(
         params: What the model was built from.
         labels: In the order of the model's classes.
         extra: More for ``model.json``.
+        clip_ids: For ``clips.txt``.
     """
     temporary = folder.with_name(f".{folder.name}.{os.getpid()}")
     for left_over in folder.parent.glob(f".{folder.name}.*"):  # of a run that was killed
@@ -47,6 +57,7 @@ def save_model(
             "num_parameters": sum(parameter.numel() for parameter in model.parameters()),
             **(extra or {}),
         }
+        (temporary / CLIPS).write_text("".join(f"{clip_id}\n" for clip_id in sorted(clip_ids)), encoding="utf-8")
         (temporary / CARD).write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         shutil.rmtree(folder, ignore_errors=True)
         temporary.replace(folder)
@@ -95,6 +106,18 @@ def read_card(folder: Path) -> dict[str, Any]:
         problem = " ".join(str(error).split())[:300]
         raise UserError(f"{folder / CARD}: this is not a model card of format {_FORMAT} ({problem})") from None
     return card
+
+
+def read_clip_ids(folder: Path) -> frozenset[str]:
+    """The labelled clips that a model was made with.
+
+    Raises:
+        UserError: The list is missing.
+    """
+    try:
+        return frozenset((folder / CLIPS).read_text(encoding="utf-8").splitlines())
+    except (FileNotFoundError, NotADirectoryError):
+        raise UserError(f"{folder / CLIPS}: this file is missing; run `dvc checkout`") from None
 
 
 def _sha256(path: Path) -> str:

@@ -103,3 +103,57 @@ class FineTuneParams(Section):
     early_stopping_patience: Annotated[int, Field(ge=0)] = 5
     precision: Literal["fp32", "bf16"] = "fp32"
     num_threads: Annotated[int, Field(ge=1, le=256)] = 2
+
+
+class RehearsalParams(Section):
+    """Which clips that the champion was made with are trained on again, together with the new ones.
+
+    Attributes:
+        clips: Size of the memory, balanced over classes and sources; 0 trains on the new clips alone.
+    """
+
+    clips: Annotated[int, Field(ge=0)] = 512
+
+
+class DistillationParams(Section):
+    """Keeping what the champion says of its own classes (Li and Hoiem 2017, arXiv:1606.09282).
+
+    Attributes:
+        weight: Of the term beside the cross entropy; 0 turns it off.
+        temperature: By which both sides' class scores are divided.
+    """
+
+    weight: Annotated[float, Field(ge=0.0)] = 1.0
+    temperature: Positive = 2.0
+
+
+class AnchorParams(Section):
+    """Keeping weights near the champion's.
+
+    Attributes:
+        importance: What a weight's distance counts: ``same``, one for all (L2-SP, Li et al. 2018, arXiv:1802.01483), or
+            ``fisher``, the diagonal of the Fisher information on the memory (EWC, Kirkpatrick et al. 2017,
+            arXiv:1612.00796).
+        weight: Of the term beside the cross entropy; 0 turns it off.
+    """
+
+    importance: Literal["same", "fisher"] = "fisher"
+    weight: Annotated[float, Field(ge=0.0)] = 0.0
+
+
+class ContinualParams(Section):
+    """How a model is trained on when there is a champion that knows some of the clips, without forgetting them.
+
+    Attributes:
+        start: ``champion`` starts from its weights and classes; ``scratch`` does as if there were none.
+        vanished: What becomes of its classes of which no clip is left: ``keep`` or ``drop``.
+        rehearsal: The memory.
+        distillation: A term of the loss.
+        anchor: A term of the loss.
+    """
+
+    start: Literal["champion", "scratch"] = "champion"
+    vanished: Literal["keep", "drop"] = "keep"
+    rehearsal: RehearsalParams = RehearsalParams()
+    distillation: DistillationParams = DistillationParams()
+    anchor: AnchorParams = AnchorParams()

@@ -1,33 +1,28 @@
 """Fine-tune the model with the search's best values: ``python -m tasks.fine_tune``."""
 
-import hashlib
 import json
 import logging
-import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import torch
 
-from models.build import VideoModel, build_model
-from models.clips.loader import ClipLoader
-from models.clips.manifest import labels_of, read_manifest
-from models.digest import tensors_digest
 from models.errors import UserError
-from models.features import NUM_VIEWS
 from models.files import replacing
-from models.loop import Epoch, fit
-from models.saved import save_model
-from models.spec import FineTuneParams, ModelParams
+from models.loop import Epoch
+from models.saved import read_card, read_clip_ids, save_model
+from models.spec import ContinualParams, FineTuneParams, ModelParams
 from tasks import layout
+from tasks.champion_note import champion_folder
+from tasks.job import job, job_key
 from tasks.overrides import apply_overrides
 from tasks.params import BaseParams, FinalJobParams, load_params
 from tasks.process import run_stage
 from tasks.settings import settings
 from tasks.tracking import tracked
+from tasks.training_clips import labelled_clip_ids
 
 logger = logging.getLogger(__name__)
 
@@ -39,6 +34,8 @@ def fine_tune(
     model: ModelParams,
     fine_tune: FinalJobParams,
     *,
+    continual: ContinualParams | None = None,
+    champion: Path | None = None,
     data: Path = layout.DATA,
     best_params: Path = layout.BEST_PARAMS,
     out: Path = layout.MODEL,
@@ -52,6 +49,8 @@ def fine_tune(
         base: Name and seed.
         model: Which network.
         fine_tune: The job; the fields in its ``from_search`` are taken from ``best_params``.
+        continual: How a champion is trained on without forgetting; default: as the section's defaults say.
+        champion: Folder of the model to start from; None for a cold start.
         data: The dataset's folder.
         best_params: What the search found.
         out: Folder of the model.
@@ -63,7 +62,8 @@ def fine_tune(
     found = _searched(best_params, fine_tune.from_search)
     params = FineTuneParams.model_validate(fine_tune.model_dump(exclude={"from_search"}))
     model, params = apply_overrides(model, params, found)
-    checkpoint = settings().home / "checkpoints" / job_key(model, params, data, seed=base.seed)
+    start: dict[str, Any] = {"continual": continual or ContinualParams(), "champion": champion}
+    checkpoint = settings().home / "checkpoints" / job_key(model, params, data, seed=base.seed, **start)
     with tracked("fine_tune", base.name) as tracker:
         tracker.params({**_flat("model", model.model_dump()), **_flat("fine_tune", params.model_dump())})
         trained, labels, epochs = job(
@@ -71,93 +71,23 @@ def fine_tune(
             params,
             data,
             seed=base.seed,
+            **start,
             checkpoint=checkpoint,
             feature_cache=settings().home / "features",
             on_epoch=lambda epoch: tracker.metrics(_metrics(epoch), step=epoch.epoch),
         )
         tracker.params({"num_parameters": sum(weights.numel() for weights in trained.parameters())})
     _write_curves(epochs, curves)
-    save_model(out, trained, model, labels)
+    clip_ids = labelled_clip_ids(data) | (read_clip_ids(champion) if champion else set())
+    save_model(out, trained, model, labels, _configuration(base, params, **start), clip_ids)
     shutil.rmtree(checkpoint, ignore_errors=True)
-
-
-def job(
-    model: ModelParams,
-    params: FineTuneParams,
-    data: Path,
-    *,
-    seed: int,
-    checkpoint: Path | None = None,
-    feature_cache: Path | None = None,
-    on_epoch: Callable[[Epoch], None] | None = None,
-) -> tuple[VideoModel, list[str], list[Epoch]]:
-    """One fine-tuning job, for the model that is kept and for a search's trial alike.
-
-    Args:
-        model: Which network.
-        params: The job.
-        data: The dataset's folder; its splits ``train`` and ``val`` are used.
-        seed: Of weights, order, augmentation and dropout.
-        checkpoint: Folder of this job's checkpoints; see :func:`job_key`.
-        feature_cache: Folder that jobs share for features of frozen backbones.
-        on_epoch: Called after each epoch; may raise :class:`models.loop.StopTraining`.
-
-    Returns:
-        The model with its best weights, the labels in the order of its classes, all epochs.
-
-    Raises:
-        UserError: The data are missing or too few, the model is unknown, or training diverges.
-    """
-    manifest = read_manifest(data / layout.MANIFEST.name)
-    labels = _labels(manifest, data)
-    train_clips, val_clips = _split(manifest, "train", data), _split(manifest, "val", data)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    network = build_model(model, len(labels), seed=seed).to(device)
-
-    def loader(clips: pd.DataFrame, **options: Any) -> ClipLoader:
-        return ClipLoader(
-            data,
-            clips,
-            labels,
-            network.clip_input,
-            params.batch_size,
-            seed=seed,
-            num_workers=min(os.cpu_count() or 1, 8),
-            device=device,
-            **options,
-        )
-
-    key = _features_key(network, model, params, [train_clips, val_clips], labels, seed)
-    epochs = fit(
-        network,
-        loader(train_clips, augment=params.augment, shuffle=True),
-        loader(val_clips),
-        params,
-        seed=seed,
-        checkpoint=checkpoint,
-        feature_cache=feature_cache and feature_cache / f"{key}.safetensors",
-        on_epoch=on_epoch,
-    )
-    return network, labels, epochs
-
-
-def job_key(model: ModelParams, params: FineTuneParams, data: Path, *, seed: int) -> str:
-    """Hash of all that decides a job's weights: a checkpoint under this name belongs to this job and no other."""
-    weights = Path(model.weights)
-    return _hash(
-        model.model_dump(mode="json"),
-        params.model_dump(mode="json"),
-        seed,
-        _sha256(data / layout.MANIFEST.name),
-        _sha256(weights) if weights.is_file() else None,
-        _arithmetic(),
-    )
 
 
 def main() -> None:
     """The stage."""
     params = load_params()
-    fine_tune(params.base, params.model, params.fine_tune)
+    champion = champion_folder(params.continual)
+    fine_tune(params.base, params.model, params.fine_tune, continual=params.continual, champion=champion)
 
 
 def _searched(best_params: Path, wanted: tuple[str, ...]) -> dict[str, Any]:
@@ -180,62 +110,15 @@ def _searched(best_params: Path, wanted: tuple[str, ...]) -> dict[str, Any]:
     return {field: values[field] for field in wanted}
 
 
-def _labels(manifest: pd.DataFrame, data: Path) -> list[str]:
-    labels = labels_of(manifest)
-    if len(labels) < 2:
-        raise UserError(
-            f"{data / layout.MANIFEST.name}: label: {len(labels)} label is too few to tell apart; "
-            "ingest clips of at least two labels"
-        )
-    return labels
-
-
-def _split(manifest: pd.DataFrame, split: str, data: Path) -> pd.DataFrame:
-    clips = manifest[(manifest["split"] == split) & manifest["label"].notna()]
-    if clips.empty:
-        raise UserError(
-            f"{data / layout.MANIFEST.name}: split: no labelled clip is in {split}; ingest more sources, "
-            "or change section split of params.yaml and ingest again"
-        )
-    return clips
-
-
-def _features_key(
-    network: VideoModel,
-    model: ModelParams,
-    params: FineTuneParams,
-    clips: list[pd.DataFrame],
-    labels: list[str],
-    seed: int,
-) -> str:
-    return _hash(
-        model.family,
-        model.flavour,
-        tensors_digest(network.backbone.state_dict()),
-        [table[["clip_id", "shard", "row", "label"]].to_dict("list") for table in clips],
-        labels,
-        params.augment.model_dump(mode="json"),
-        params.batch_size,
-        params.precision,
-        seed,
-        NUM_VIEWS,
-        _arithmetic(),
-    )
-
-
-def _arithmetic() -> list[str]:
-    # Sums differ in their last bits between processors and releases.
-    where = torch.cuda.get_device_name() if torch.cuda.is_available() else torch.backends.cpu.get_cpu_capability()
-    return [torch.__version__, where]
-
-
-def _hash(*parts: Any) -> str:
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _configuration(
+    base: BaseParams, params: FineTuneParams, continual: ContinualParams, champion: Path | None
+) -> dict[str, Any]:
+    """What the weights came about with, for the model's card."""
+    start = champion and {
+        "weights_sha256": read_card(champion)["weights_sha256"],
+        "continual": continual.model_dump(mode="json"),
+    }
+    return {"seed": base.seed, "fine_tune": params.model_dump(mode="json"), "started_from": start}
 
 
 def _flat(prefix: str, content: Mapping[str, Any]) -> dict[str, Any]:

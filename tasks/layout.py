@@ -8,6 +8,9 @@ QUARANTINE = DATA / "quarantine.parquet"
 SHARDS = DATA / "shards"
 PERSON_LABELS = Path("person_labels.csv")
 
+CHAMPION = Path("champion")
+CHAMPION_NOTE = Path("champion.json")
+
 RESULTS = Path("results")
 VALIDATION = RESULTS / "validate" / "summary.json"
 DATA_DOCS = RESULTS / "validate" / "data_docs"

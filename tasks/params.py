@@ -8,7 +8,7 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from models.errors import UserError
-from models.spec import FineTuneParams, Fraction, ModelParams, Positive, Section
+from models.spec import ContinualParams, FineTuneParams, Fraction, ModelParams, Positive, Section
 
 PARAMS_FILE = Path("params.yaml")
 
@@ -111,6 +111,7 @@ class SearchParams(Section):
 
     Attributes:
         trials: Number of trials, the default configuration among them.
+        retrain_trials: The same where training starts from a champion, whose configuration is tried second.
         time_budget_s: No trial starts after so many seconds; 0 for no limit.
         slots: Trials at a time where no Prefect server hands out slots.
         warmup_trials: Trials that are never pruned.
@@ -120,6 +121,7 @@ class SearchParams(Section):
     """
 
     trials: Annotated[int, Field(ge=1)] = 8
+    retrain_trials: Annotated[int, Field(ge=1)] = 4
     time_budget_s: Annotated[float, Field(ge=0.0)] = 0.0
     slots: Annotated[int, Field(ge=1)] = 2
     warmup_trials: Annotated[int, Field(ge=0)] = 3
@@ -254,6 +256,7 @@ class Params(Section):
     split: SplitParams = SplitParams()
     validate_: Annotated[ValidateParams, Field(alias="validate")] = ValidateParams()
     model: ModelParams
+    continual: ContinualParams = ContinualParams()
     fine_tune: FinalJobParams = FinalJobParams()
     search: SearchParams = SearchParams()
     evaluate: EvaluateParams = EvaluateParams()

@@ -9,13 +9,15 @@ import tempfile
 import time
 from collections.abc import Mapping
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from dataclasses import replace
 from pathlib import Path
 from threading import Event, Lock
 from typing import TYPE_CHECKING, Any
 
 from models.errors import UserError
-from models.spec import ModelParams
+from models.spec import ContinualParams, ModelParams
 from tasks import layout
+from tasks.champion_note import champion_folder, start_key
 from tasks.overrides import apply_overrides
 from tasks.params import BaseParams, SearchParams, load_params
 from tasks.process import run_stage
@@ -38,6 +40,8 @@ def search(
     model: ModelParams,
     params: SearchParams,
     *,
+    continual: ContinualParams | None = None,
+    champion: Path | None = None,
     data: Path = layout.DATA,
     out: Path = layout.SEARCH,
     launcher: Launcher | None = None,
@@ -46,7 +50,7 @@ def search(
 
     The study is in ``settings().database`` under a name that says what its trials depend on: an interrupted search
     goes on where it was, and one whose data, model, space or code have changed starts afresh. The default
-    configuration is always among the trials, and the first.
+    configuration is always among the trials, and the first; a champion's comes second, and then fewer are tried.
 
     Trials that run side by side end in an order that nobody controls, and what TPE suggests depends on what has ended:
     two searches with more than one slot may try different values. What a search found is recorded as a file, so all
@@ -56,6 +60,8 @@ def search(
         base: Name and seed.
         model: The network.
         params: The search.
+        continual: How trials go on from a champion without forgetting; default: as the section's defaults say.
+        champion: Folder of the model that trials start from; None for a cold start.
         data: The dataset's folder.
         out: Folder of ``best_params.json``, ``trials.csv`` and ``importance.csv``.
         launcher: Starts the trials.
@@ -63,23 +69,38 @@ def search(
     Raises:
         UserError: The space is wrong, the database or the slots cannot be used, or no trial came to its end.
     """
-    from tasks.studies.space import default_values, distributions
+    from tasks.studies.space import champion_values, default_values, distributions
     from tasks.studies.study import open_study, study_key
 
     config = settings()
+    continual = continual or ContinualParams()
     space, default = distributions(model, params), default_values(model, params)
-    name = f"{base.name}-{study_key(base, model, params, _demand_manifest(data))[:20]}"
-    slots = open_slots(config, params.slots)
-    with open_study(name, space, default, params, base.seed, config) as study, tracked("search", base.name) as tracker:
-        tracker.params({"study": name, "trials": params.trials, "slots": slots.size, **_named("default", default)})
-        _Search(study, model, params, data, base.seed, slots, launcher or Launcher(), tracker).run()
+    key = study_key(base, model, params, _demand_manifest(data), start_key(continual, champion))
+    name, slots = f"{base.name}-{key[:20]}", open_slots(config, params.slots)
+    incumbent = champion_values(champion, space) if champion else {}
+    study_options = (name, space, default, params, base.seed, config)
+    with open_study(*study_options, incumbent) as study, tracked("search", base.name) as tracker:
+        num_trials = params.retrain_trials if champion else params.trials
+        tracker.params({"study": name, "trials": num_trials, "slots": slots.size, **_named("default", default)})
+        template = Spec(
+            model=model.model_dump(mode="json"),
+            job=params.job.model_dump(mode="json"),
+            data=str(data.resolve()),
+            seed=base.seed,
+            feature_cache=str(config.home.resolve() / "features"),
+            checkpoint=None,
+            continual=continual.model_dump(mode="json"),
+            champion=str(champion.resolve()) if champion else None,
+        )
+        _Search(study, model, params, num_trials, template, slots, launcher or Launcher(), tracker).run()
         _report(study, out, tracker)
 
 
 def main() -> None:
     """The stage."""
     params = load_params()
-    search(params.base, params.model, params.search)
+    champion = champion_folder(params.continual)
+    search(params.base, params.model, params.search, continual=params.continual, champion=champion)
 
 
 class _Search:
@@ -90,8 +111,8 @@ class _Search:
         study: "Study",
         model: ModelParams,
         params: SearchParams,
-        data: Path,
-        seed: int,
+        num_trials: int,
+        template: Spec,
         slots: Slots,
         launcher: Launcher,
         tracker: Tracker,
@@ -99,14 +120,13 @@ class _Search:
         self._study = study
         self._model = model
         self._params = params
-        self._data = data
-        self._seed = seed
+        self._template = template
         self._slots = slots
         self._launcher = launcher
         self._tracker = tracker
         self._stopped = Event()
         self._lock = Lock()
-        self._left = params.trials - len(study.ended())
+        self._left = num_trials - len(study.ended())
         spent = study.seconds_spent()
         self._deadline = time.monotonic() + params.time_budget_s - spent if params.time_budget_s else math.inf
 
@@ -164,17 +184,14 @@ class _Search:
 
     def _spec(self, values: Mapping[str, Any]) -> Spec:
         model, job = apply_overrides(self._model, self._params.job, values)
-        home = settings().home.resolve()
         # A trial on cached features takes seconds and starts again; one of the whole network goes on where it was.
         key = hashlib.sha256(json.dumps([self._study.name, values], sort_keys=True).encode()).hexdigest()
-        checkpoint = str(home / "checkpoints" / f"trial-{key[:32]}") if job.method == "full" else None
-        return Spec(
+        checkpoints = settings().home.resolve() / "checkpoints"
+        return replace(
+            self._template,
             model=model.model_dump(mode="json"),
             job=job.model_dump(mode="json"),
-            data=str(self._data.resolve()),
-            seed=self._seed,
-            feature_cache=str(home / "features"),
-            checkpoint=checkpoint,
+            checkpoint=str(checkpoints / f"trial-{key[:32]}") if job.method == "full" else None,
         )
 
     def _go_on(self, trial: "Trial", epoch: Epoch) -> bool:

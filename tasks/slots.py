@@ -175,8 +175,7 @@ class PrefectSlots:
     def _wait_for_lease(self, stopped: Event) -> UUID | None:
         """The lease on a slot; None where the server does not answer.
 
-        Prefect's own ``concurrency`` waits on a thread that no interruption reaches, so that Ctrl-C would hang for as
-        long as the slots are taken.
+        Prefect's own ``concurrency`` waits on a thread of its own, which does not hear that the search was stopped.
         """
         while not stopped.is_set():
             answer = self._ask(self._try_to_lease)

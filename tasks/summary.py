@@ -7,9 +7,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
+from models.clips.manifest import read_manifest
 from tasks.ingest import IngestSummary
 from tasks.judge import Verdict
-from tasks.layout import METRICS, REPORT
+from tasks.layout import MANIFEST, METRICS, REPORT
 from tasks.registry.client import registry, report_link
 from tasks.settings import settings
 from tasks.workspace import Workspace
@@ -57,6 +58,7 @@ class Round:
         seconds: Wall time by step.
         ingested: What ingest found.
         metrics: ``results/evaluate/metrics.json``.
+        unseen: Whether no source of the test was trained on.
         verdict: The judge's, in words.
         report: Address of the report.
     """
@@ -67,6 +69,7 @@ class Round:
     seconds: dict[str, float]
     ingested: IngestSummary
     metrics: dict[str, Any]
+    unseen: bool
     verdict: str
     report: str
 
@@ -80,6 +83,7 @@ def summarise(
 ) -> Round:
     """Collect what a round has found before its workspace goes."""
     name = work.params.base.name
+    sources = read_manifest(work.root / MANIFEST).groupby("split")["source_id"].agg(set)
     return Round(
         name=name,
         version=version.value,
@@ -92,6 +96,7 @@ def summarise(
         },
         ingested=ingested.value,
         metrics=json.loads((work.root / METRICS).read_text()),
+        unseen=sources.loc["test"].isdisjoint(sources.loc["train"]),
         verdict=verdict.value.text,
         report=report_address(name, version.value),
     )

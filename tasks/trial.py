@@ -10,12 +10,12 @@ import json
 import os
 import signal
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
 
 from models.errors import DivergedError, UserError
-from models.spec import FineTuneParams, ModelParams
+from models.spec import ContinualParams, FineTuneParams, ModelParams
 from tasks.process import die_with_parent
 
 
@@ -30,6 +30,8 @@ class Spec:
         seed: Of the job.
         feature_cache: Folder of features that jobs share.
         checkpoint: Folder of the job's checkpoints; None for a job that is over before a checkpoint would pay.
+        continual: Section ``continual``.
+        champion: Folder of the model to start from; None for a cold start.
     """
 
     model: dict[str, Any]
@@ -38,11 +40,13 @@ class Spec:
     seed: int
     feature_cache: str
     checkpoint: str | None
+    continual: dict[str, Any] = field(default_factory=dict)
+    champion: str | None = None
 
 
 def run(spec: Spec, protocol: TextIO) -> int:
     """Run the job; return the exit code."""
-    from tasks.fine_tune import job
+    from tasks.job import job
 
     def say(message: dict[str, Any]) -> None:
         print(json.dumps(message), file=protocol, flush=True)
@@ -53,6 +57,8 @@ def run(spec: Spec, protocol: TextIO) -> int:
             FineTuneParams.model_validate(spec.job),
             Path(spec.data),
             seed=spec.seed,
+            continual=ContinualParams.model_validate(spec.continual),
+            champion=Path(spec.champion) if spec.champion else None,
             checkpoint=Path(spec.checkpoint) if spec.checkpoint else None,
             feature_cache=Path(spec.feature_cache),
             on_epoch=lambda epoch: say(asdict(epoch)),

@@ -21,14 +21,15 @@ from filelock import FileLock, Timeout
 
 from models.errors import UserError
 from tasks import repository
-from tasks.layout import DATA
+from tasks.layout import CHAMPION, DATA
 from tasks.params import PARAMS_FILE, Params, load_params
 from tasks.process import run_child
 from tasks.repository import git
 from tasks.settings import Settings, main_checkout, settings
 
 LATEST = "videoloop/latest"
-_KEPT = ("data.dvc", "dvc.lock", "results")
+_CHAMPION = "champion.dvc"
+_KEPT = ("data.dvc", _CHAMPION, "champion.json", "dvc.lock", "results")
 
 
 @dataclass(frozen=True)
@@ -130,6 +131,21 @@ def add_data_here() -> str:
     return add_data(Workspace("", Path.cwd(), "", ""))
 
 
+def add_champion(workspace: Workspace) -> None:
+    """Hand ``champion/`` to DVC.
+
+    Raises:
+        UserError: DVC could not take it, as on a full disk.
+    """
+    if run_child([*_DVC, "add", "--quiet", str(CHAMPION)], cwd=workspace.root, env=_environment(workspace)) != 0:
+        raise UserError(f"dvc add {CHAMPION} failed, see above; run the same command again once that is mended")
+
+
+def add_champion_here() -> None:
+    """Hand ``champion/`` of the current folder to DVC."""
+    add_champion(Workspace("", Path.cwd(), "", ""))
+
+
 def dataset_version(root: Path) -> str:
     """DVC's hash of the data folder as ``data.dvc`` under ``root`` names it."""
     return str(yaml.safe_load((root / "data.dvc").read_text())["outs"][0]["md5"])
@@ -199,13 +215,16 @@ def commit_workspace(revision: str) -> Iterator[Workspace]:
 
 
 def checkout_data(workspace: Workspace) -> None:
-    """Bring the dataset from the cache into the workspace.
+    """Bring the dataset, and the champion that training started from, from the cache into the workspace.
 
     Raises:
         UserError: The cache lacks something.
     """
-    if run_child([*_DVC, "checkout", "--quiet", "--force", "data.dvc"], workspace.root, _environment(workspace)) != 0:
-        raise UserError("the DVC cache lacks files of this dataset, see above; bring them with `dvc pull data.dvc`")
+    inputs = ["data.dvc", *([_CHAMPION] if (workspace.root / _CHAMPION).exists() else [])]
+    if run_child([*_DVC, "checkout", "--quiet", "--force", *inputs], workspace.root, _environment(workspace)) != 0:
+        raise UserError(
+            f"the DVC cache lacks files of this dataset, see above; bring them with `dvc pull {' '.join(inputs)}`"
+        )
 
 
 def checkout_results(workspace: Workspace) -> None:

@@ -1,5 +1,7 @@
 """Heads: ``features_BTD`` to ``logits_BK``. One file each, named as in params.yaml.
 
+Every head ends in ``classifier``, a linear layer with a row a class: that is where classes come and go.
+
 Shapes: B clips, T steps in time, D features, K classes.
 """
 

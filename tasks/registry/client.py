@@ -67,7 +67,7 @@ def versions_of(client: "MlflowClient", name: str) -> dict[int, "ModelVersion"]:
     """
     with reachable():
         found = {int(each.version): each for each in _search(client, f"name = '{_quoted(name)}'")}
-        if not found and not _model_exists(client, name):
+        if not found and not model_exists(client, name):
             others = ", ".join(sorted(model.name for model in client.search_registered_models())[:20]) or "none yet"
             raise UserError(f"{name}: there is no such model in MLflow; models: {others}")
     return found
@@ -86,13 +86,14 @@ def version_with_alias(client: "MlflowClient", name: str, alias: str) -> int | N
         UserError: There is no such model; names those that exist.
     """
     with reachable():
-        if not _model_exists(client, name):
+        if not model_exists(client, name):
             versions_of(client, name)  # says so
         aliases = client.get_registered_model(name).aliases
     return int(aliases[alias]) if alias in aliases else None
 
 
-def _model_exists(client: "MlflowClient", name: str) -> bool:
+def model_exists(client: "MlflowClient", name: str) -> bool:
+    """Whether a model of that name is registered."""
     return bool(client.search_registered_models(f"name = '{_quoted(name)}'", max_results=1))
 
 

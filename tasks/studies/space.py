@@ -1,6 +1,9 @@
 """The search space of params.yaml as Optuna's distributions, checked before the first trial starts."""
 
+import json
 import math
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from optuna.distributions import (
@@ -11,7 +14,8 @@ from optuna.distributions import (
 )
 
 from models.errors import UserError
-from models.spec import ModelParams
+from models.spec import FineTuneParams, ModelParams
+from tasks import layout
 from tasks.overrides import apply_overrides, searchable, unknown_field
 from tasks.params import Choice, FloatRange, SearchParams
 
@@ -42,6 +46,34 @@ def default_values(model: ModelParams, params: SearchParams) -> dict[str, Any]:
         if key not in known:
             raise unknown_field(key, known)
     return {key: known[key] for key in params.space}
+
+
+def champion_values(folder: Path, space: Mapping[str, BaseDistribution]) -> dict[str, Any]:
+    """What a champion was trained with of each searched field, as far as the space holds it.
+
+    Args:
+        folder: The champion's; its card says how it was trained.
+        space: Of the search.
+
+    Raises:
+        UserError: The card does not say it.
+    """
+    path = folder / layout.MODEL_CARD.name
+    try:
+        card = json.loads(path.read_text(encoding="utf-8"))
+        trained = searchable(
+            ModelParams.model_validate(card["model"]), FineTuneParams.model_validate(card["fine_tune"])
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{path}: this does not say how the champion was trained ({error!r})") from None
+    return {key: trained[key] for key, each in space.items() if _holds(each, trained[key])}
+
+
+def _holds(distribution: BaseDistribution, value: Any) -> bool:
+    if isinstance(distribution, CategoricalDistribution):
+        return value in distribution.choices
+    assert isinstance(distribution, FloatDistribution | IntDistribution)
+    return bool(distribution.low <= value <= distribution.high)
 
 
 def _distribution(key: str, entry: FloatRange | Choice, default: Any) -> BaseDistribution:

@@ -30,17 +30,20 @@ logger = logging.getLogger(__name__)
 _RANDOM_TRIALS = 4
 """TPE has nothing to go by in the first trials. Its usual ten would be a whole search of ours."""
 
-_CODE = ("models", "tasks/fine_tune.py", "tasks/trial.py")
+_CODE = ("models", "tasks/job.py", "tasks/training_clips.py", "tasks/trial.py")
 """What a trial runs."""
 
 # Attributes of trials in the database.
-_DEFAULT, _REPLACES, _ERROR, _ACCURACY = "default", "replaces", "error", "val_accuracy"
+_DEFAULT, _CHAMPION, _REPLACES, _ERROR, _ACCURACY = "default", "champion", "replaces", "error", "val_accuracy"
 
 
-def study_key(base: BaseParams, model: ModelParams, params: SearchParams, manifest: Path) -> str:
+def study_key(
+    base: BaseParams, model: ModelParams, params: SearchParams, manifest: Path, start: str | None = None
+) -> str:
     """Hash of all that decides what a trial yields and which trial comes next.
 
-    Budgets and slots are left out: a search with more trials goes on with those that it has.
+    Budgets and slots are left out: a search with more trials goes on with those that it has. ``start`` stands for what
+    trials start from; see :func:`tasks.champion_note.start_key`.
     """
     weights = Path(model.weights)
     root = Path(__file__).parents[2]
@@ -50,9 +53,10 @@ def study_key(base: BaseParams, model: ModelParams, params: SearchParams, manife
     parts = [
         base.seed,
         model.model_dump(mode="json"),
-        params.model_dump(mode="json", exclude={"trials", "time_budget_s", "slots"}),
+        params.model_dump(mode="json", exclude={"trials", "retrain_trials", "time_budget_s", "slots"}),
         sha256_of(manifest),
         sha256_of(weights) if weights.is_file() else None,
+        start,
         [[path.relative_to(root).as_posix(), sha256_of(path)] for path in sources],
         version("torch"),
     ]
@@ -67,8 +71,11 @@ def open_study(
     params: SearchParams,
     seed: int,
     config: Settings,
+    champion: Mapping[str, Any] | None = None,
 ) -> Iterator["Study"]:
     """The study ``name``, with what an interrupted search left of it put right; one process has it at a time.
+
+    Its first trial is of the values ``default``, its second of the values ``champion`` where they are others.
 
     Raises:
         UserError: The database cannot be used.
@@ -92,7 +99,7 @@ def open_study(
         except OperationalError as error:
             reason = str(error.orig).strip().splitlines()[0]
             raise UserError(f"the database of studies cannot be used: {reason}; check VIDEOLOOP_DATABASE_URL") from None
-        yield Study(study, space, default, seed)
+        yield Study(study, space, default, seed, champion)
 
 
 class Study:
@@ -103,7 +110,12 @@ class Study:
     """
 
     def __init__(
-        self, study: optuna.Study, space: Mapping[str, BaseDistribution], default: Mapping[str, Any], seed: int
+        self,
+        study: optuna.Study,
+        space: Mapping[str, BaseDistribution],
+        default: Mapping[str, Any],
+        seed: int,
+        champion: Mapping[str, Any] | None = None,
     ) -> None:
         self._study = study
         self._space = dict(space)
@@ -112,6 +124,8 @@ class Study:
         self._recover()
         if not any(trial.user_attrs.get(_DEFAULT) for trial in self.trials()):
             study.enqueue_trial(dict(default), user_attrs={_DEFAULT: True})
+        if champion:  # its values, not its score: that was reached on other data
+            study.enqueue_trial(dict(champion), user_attrs={_CHAMPION: True}, skip_if_exists=True)
 
     @property
     def name(self) -> str:

@@ -1,8 +1,9 @@
-"""A loader of made-up clips, with the interface of models.clips.loader.ClipLoader."""
+"""Loaders of made-up clips, with the interface of models.clips.loader.ClipLoader."""
 
 from collections.abc import Iterator
 
 import torch
+from torch import Tensor
 
 from models.clips.loader import Batch
 from models.clips.sampling import ClipInput
@@ -36,3 +37,25 @@ class NoiseLoader:
             index_B = order_N[start : start + self._batch_size]
             label_B = self._label_N[index_B]
             yield Batch(self._pattern_KCTHW[label_B] + self._noise * noise_NCTHW[index_B], label_B, index_B)
+
+
+class ArrayLoader:
+    """Given clips, in another order every epoch where they are shuffled."""
+
+    def __init__(self, clip_NCTHW: Tensor, label_N: Tensor, *, batch_size: int = 8, shuffle: bool = False) -> None:
+        self._clip_NCTHW, self._label_N = clip_NCTHW, label_N
+        self._batch_size, self._shuffle = batch_size, shuffle
+
+    @property
+    def num_clips(self) -> int:
+        return len(self._label_N)
+
+    def __len__(self) -> int:
+        return -(-self.num_clips // self._batch_size)
+
+    def epoch(self, number: int) -> Iterator[Batch]:
+        order_N = torch.arange(self.num_clips)
+        if self._shuffle:
+            order_N = torch.randperm(self.num_clips, generator=torch.Generator().manual_seed(number))
+        for index_B in order_N.split(self._batch_size):
+            yield Batch(self._clip_NCTHW[index_B], self._label_N[index_B], index_B)

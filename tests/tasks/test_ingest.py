@@ -269,9 +269,9 @@ class TestUnlabelled:
             take(incoming, data, has_labels=False)
 
     def test_by_time(self, source: Path, data: Path, incoming: Path) -> None:
-        for label in ("walk", "run"):
+        for seed, label in ((300, "walk"), (400, "run")):
             for number in (2, 3):
-                write_video(source / label / "cam0" / f"{number}.mp4", pictures(8, seed=300 + number))
+                write_video(source / label / "cam0" / f"{number}.mp4", pictures(8, seed=seed + number))
         rows = [
             {"path": str(path.relative_to(source)), "label": path.parts[-3], "source_id": path.parts[-2]}
             for path in sorted(source.rglob("*.mp4")) if path.parts[-2] == "cam0"

@@ -6,10 +6,12 @@ import pandas as pd
 import pytest
 
 from models.errors import UserError
+from models.spec import ContinualParams
 from tasks.params import BaseParams
 from tasks.search import search
 from tasks.settings import settings
 from tasks.studies.launch import Launcher
+from tests.support.champions import write_champion
 from tests.support.trials import JOB, MODEL, FakeTrials, search_params
 
 BASE = BaseParams(name="demo")
@@ -70,9 +72,10 @@ def run(tmp_path, tracker, fakes):
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "manifest.parquet").write_bytes(b"clips")
 
-    def run(**changes):
-        out = tmp_path / "results"
-        search(BASE, MODEL, search_params(**changes), data=tmp_path / "data", out=out, launcher=Launcher(fakes.command))
+    def run(champion=None, continual=None, **changes):
+        out, start = tmp_path / "results", {"champion": champion, "continual": continual}
+        data, launcher = tmp_path / "data", Launcher(fakes.command)
+        search(BASE, MODEL, search_params(**changes), data=data, out=out, launcher=launcher, **start)
         return json.loads((out / "best_params.json").read_text()), pd.read_csv(out / "trials.csv")
 
     return run
@@ -233,6 +236,32 @@ def test_an_empty_space_tries_the_default_alone(run, fakes, tmp_path):
     best, _ = run(trials=1, space={})
     assert best["values"] == {}
     assert (tmp_path / "results" / "importance.csv").read_text() == "parameter,importance\n"
+
+
+def test_from_a_champion_fewer_are_tried_and_its_configuration_second(run, fakes, tmp_path):
+    champion = write_champion(tmp_path / "champion", model=MODEL, job=JOB.model_copy(update={"lr": 0.025}))
+    best, trials = run(champion=champion, trials=8, retrain_trials=3)
+    assert best["num_trials"] == len(trials) == 3
+    assert [told["job"]["lr"] for told in fakes.told[:2]] == [JOB.lr, 0.025]
+    assert {told["champion"] for told in fakes.told} == {str(champion)}
+    assert fakes.told[0]["continual"] == ContinualParams().model_dump(mode="json")
+
+
+def test_another_champion_or_another_way_to_go_on_starts_afresh(run, fakes, tmp_path):
+    one, two = (write_champion(tmp_path / str(seed), model=MODEL, job=JOB, seed=seed) for seed in (1, 2))
+    run(champion=one, retrain_trials=1)
+    run(champion=two, retrain_trials=1)
+    run(champion=two, retrain_trials=1, continual=ContinualParams(vanished="drop"))
+    assert len(fakes.told) == 3
+    run(champion=two, retrain_trials=1)
+    assert len(fakes.told) == 3
+
+
+def test_without_a_champion_the_section_starts_no_other_search(run, fakes):
+    run(trials=1)
+    run(trials=1, continual=ContinualParams(vanished="drop"))
+    assert len(fakes.told) == 1
+    assert fakes.told[0]["champion"] is None
 
 
 def test_no_data(tmp_path, tracker):

@@ -21,7 +21,7 @@ def spec():
 
 def said(spec, job, monkeypatch):
     """The exit code of a trial that does ``job``, and its messages."""
-    monkeypatch.setattr("tasks.fine_tune.job", job)
+    monkeypatch.setattr("tasks.job.job", job)
     protocol = io.StringIO()
     return run(spec, protocol), [json.loads(line) for line in protocol.getvalue().splitlines()]
 

@@ -83,6 +83,19 @@ def test_a_round_ends_in_a_commit_and_an_unchanged_one_does_nothing(checkout: Pa
 
 
 @pytest.mark.integration
+def test_the_champion_that_a_round_started_from_is_there_in_the_next(checkout: Path) -> None:
+    with round_workspace("source") as work:
+        (work.root / "champion").mkdir()
+        (work.root / "champion" / "weights").write_text("w")
+        (work.root / "champion.json").write_text("it")
+        workspace.add_champion(work)
+        _round(work, "a")
+    with round_workspace("source") as work:
+        assert (work.root / "champion" / "weights").read_text() == "w"
+        assert (work.root / "champion.json").read_text() == "it"
+
+
+@pytest.mark.integration
 def test_a_killed_round_goes_on_in_its_workspace(checkout: Path) -> None:
     code = (
         "import os, signal; from tasks import workspace\n"

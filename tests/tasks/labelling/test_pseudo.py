@@ -45,14 +45,22 @@ class TestThreshold:
         assert values == sorted(values)
         assert values[0] < values[-1]
 
+    def test_clips_below_a_dip_do_not_make_up_for_it(self) -> None:
+        of_source = [(0.95, True)] * 10 + [(0.75, False)] * 10 + [(0.5, True)] * 80
+        confidence, correct = (np.array(column * 100) for column in map(list, zip(*of_source, strict=True)))
+        found = calibrated_threshold(confidence, correct, np.repeat(np.arange(100), 100), target=0.85, resamples=200)
+        assert correct.mean() > 0.85
+        assert found is not None
+        assert found.confidence == 0.95
+
     def test_what_holds_on_new_sources(self) -> None:
         reached = []
-        for seed in range(60):
-            found = calibrated_threshold(*world(60, seed=seed), target=0.85, resamples=300)
+        for seed in range(25):
+            found = calibrated_threshold(*world(60, seed=seed), target=0.85, resamples=200)
             if found:
                 confidence, correct, _ = world(400, seed=1000 + seed)
                 reached.append(correct[confidence >= found.confidence].mean() >= 0.85)
-        assert len(reached) > 40
+        assert len(reached) > 15
         assert np.mean(reached) > 0.88
 
     def test_few_sources_or_a_poor_model_say_nothing(self, caplog: pytest.LogCaptureFixture) -> None:

@@ -1,9 +1,12 @@
+import json
+
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
 from models.errors import UserError
-from tasks.studies.space import default_values, distributions
-from tests.support.trials import MODEL, search_params
+from tasks.studies.space import champion_values, default_values, distributions
+from tests.support.champions import write_champion
+from tests.support.trials import JOB, MODEL, search_params
 
 
 def test_each_kind_of_field_has_its_distribution():
@@ -54,3 +57,41 @@ def test_the_default_configuration_is_what_job_and_model_say():
 def test_a_wrong_entry_is_named_with_its_remedy(key, entry, message):
     with pytest.raises(UserError, match=r"^params\.yaml: search\." + message):
         distributions(MODEL, search_params(space={key: entry}))
+
+
+def test_a_champions_values_are_what_it_was_trained_with(tmp_path):
+    model = MODEL.model_copy(update={"head": MODEL.head.model_copy(update={"dropout": 0.35})})
+    job = JOB.model_copy(update={"lr": 0.004, "optimizer": "sgd", "batch_size": 24})
+    champion = write_champion(tmp_path / "champion", model=model, job=job)
+    space = distributions(
+        MODEL,
+        search_params(
+            space={
+                "lr": {"low": 1e-4, "high": 1.0, "log": True},
+                "head.dropout": {"low": 0.0, "high": 0.5},
+                "augment.colour": {"low": 0.1, "high": 0.4},
+                "batch_size": {"low": 8, "high": 64},
+                "optimizer": {"choices": ["adamw", "sgd"]},
+            }
+        ),
+    )
+    assert champion_values(champion, space) == {
+        "lr": 0.004, "head.dropout": 0.35, "augment.colour": 0.3, "batch_size": 24, "optimizer": "sgd",
+    }  # fmt: skip
+
+
+def test_what_the_space_does_not_hold_is_left_to_the_search(tmp_path):
+    champion = write_champion(tmp_path / "champion", job=JOB.model_copy(update={"lr": 5.0, "optimizer": "sgd"}))
+    space = distributions(
+        MODEL, search_params(space={"lr": {"low": 1e-4, "high": 1.0}, "optimizer": {"choices": ["adamw"]}})
+    )
+    assert champion_values(champion, space) == {}
+
+
+def test_a_champion_that_does_not_say_how_it_was_trained(tmp_path):
+    card = write_champion(tmp_path / "champion") / "model.json"
+    content = json.loads(card.read_text())
+    del content["fine_tune"]
+    card.write_text(json.dumps(content))
+    with pytest.raises(UserError, match=r"model\.json: this does not say how the champion was trained"):
+        champion_values(tmp_path / "champion", {})

@@ -16,8 +16,8 @@ PARAMS = search_params()
 DEFAULT = default_values(MODEL, PARAMS)
 
 
-def opened(config=None, params=PARAMS):
-    return open_study("a-study", distributions(MODEL, params), DEFAULT, params, 0, config or settings())
+def opened(config=None, params=PARAMS, champion=None):
+    return open_study("a-study", distributions(MODEL, params), DEFAULT, params, 0, config or settings(), champion)
 
 
 def states(study):
@@ -33,6 +33,35 @@ def test_the_default_configuration_comes_first_and_once():
         assert not is_default(study.ask())
     with opened() as study:
         assert not is_default(study.ask())
+
+
+def test_a_champions_values_come_second_and_once():
+    champion = {"lr": 0.03, "head.dropout": 0.4}
+    with opened(champion=champion) as study:
+        assert is_default(study.ask())
+        assert study.ask().params == champion
+    for _ in range(2):
+        with opened(champion=champion) as study:  # both were cut off: they are queued again, and nothing beside them
+            assert states(study).count(TrialState.WAITING) == 2
+    with opened(champion=champion) as study:
+        default, second = study.ask(), study.ask()
+        assert is_default(default)
+        assert second.params == champion
+        study.complete(default, 1.0, 0.5)
+        study.complete(second, 1.0, 0.5)
+    with opened(champion=champion) as study:
+        assert states(study).count(TrialState.WAITING) == 0
+
+
+def test_a_champion_of_the_default_values_is_not_tried_twice():
+    with opened(champion=DEFAULT) as study:
+        assert states(study) == [TrialState.WAITING]
+
+
+def test_a_champion_may_say_a_part():
+    with opened(champion={"lr": 0.03}) as study:
+        study.ask()
+        assert study.ask().params["lr"] == 0.03
 
 
 def test_a_study_remembers_how_its_trials_ended():
@@ -172,11 +201,12 @@ def test_the_key_follows_what_trials_depend_on_and_not_the_budget(tmp_path):
         study_key(base.model_copy(update={"seed": 1}), MODEL, PARAMS, manifest),
         study_key(base, MODEL.model_copy(update={"flavour": "other"}), PARAMS, manifest),
         study_key(base, MODEL, search_params(warmup_trials=7), manifest),
+        study_key(base, MODEL, PARAMS, manifest, "start"),
         study_key(base, MODEL, search_params(space={"lr": {"low": 1e-5, "high": 1.0}}), manifest),
     }
     manifest.write_bytes(b"two")
     changed.add(study_key(base, MODEL, PARAMS, manifest))
-    assert len(changed - {key}) == 5
+    assert len(changed - {key}) == 6
 
 
 def test_other_weights_in_the_same_file_are_another_study(tmp_path):

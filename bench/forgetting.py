@@ -1,0 +1,172 @@
+"""What retraining on a new look gains there, and loses on the old one: ``python -m bench.forgetting --look red_floor``.
+
+The champion learns the demonstration's world as it usually is. Then the same cameras look otherwise, and of that at
+most 20 clips a class are labelled, those for validation included. Accuracy is measured on cameras that no model was
+trained on, under both looks. Heads are trained on frozen features, so that all of it takes minutes.
+"""
+
+import argparse
+import csv
+import logging
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from bench.machine import describe
+from infra.demo.dataset import World, write_world
+from infra.demo.looks import LOOKS
+from models.build import VideoModel
+from models.clips.loader import ClipLoader
+from models.clips.manifest import read_manifest
+from models.features import plain_features
+from models.saved import save_model
+from models.spec import ContinualParams, FineTuneParams, HeadParams, ModelParams
+from tasks.ingest import ingest
+from tasks.job import job
+from tasks.params import IngestParams, SplitParams
+from tasks.statistics.bootstrap import Interval, paired_source_bootstrap
+from tasks.training_clips import labelled_clip_ids
+
+_NUM_TRAIN, _NUM_VAL = 7, 3
+_CLIPS_PER_ACTION = 2
+"""Ten cameras with two labelled clips of each class are twenty a class, of which fourteen are trained on."""
+
+_MODEL = ModelParams(family="efficientnet_lite0", flavour="8x112", weights="imagenet", head=HeadParams())
+_JOB = FineTuneParams(
+    method="head", epochs=30, lr=2e-3, weight_decay=0.02, early_stopping_patience=0, num_threads=1, warmup_epochs=0.5
+)
+
+_WAYS: dict[str, dict[str, Any]] = {
+    "new clips alone": {"rehearsal": {"clips": 0}, "distillation": {"weight": 0.0}},
+    "distillation": {"rehearsal": {"clips": 0}},
+    "rehearsal": {"distillation": {"weight": 0.0}},
+    "rehearsal, distillation": {},
+    "rehearsal, EWC": {"distillation": {"weight": 0.0}, "anchor": {"importance": "fisher", "weight": 300.0}},
+    "all clips from scratch": {"start": "scratch"},
+}
+
+
+def main() -> None:
+    """Render, train, print the table."""
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--look", default="red_floor", metavar="NAME", help=f"one of {', '.join(LOOKS)} (red_floor)")
+    arguments.add_argument("--test-cameras", type=int, default=8, metavar="N", help="cameras to measure on (8)")
+    arguments.add_argument("--seeds", type=int, default=1, metavar="N", help="how often all of it is trained (1)")
+    arguments.add_argument("--folder", type=Path, help="where clips and features are kept; default: nowhere")
+    options = arguments.parse_args()
+    torch.set_num_threads(1)
+    logging.disable(logging.INFO)
+    print(describe("torch", "av"))
+    started_s = time.perf_counter()
+    with tempfile.TemporaryDirectory() as temporary:
+        bench = _Bench(options.folder or Path(temporary), options.look, options.test_cameras)
+        runs = [run for seed in range(options.seeds) for run in bench.runs(seed)]
+    _print(pd.DataFrame(runs), options.look)
+    print(f"\n{time.perf_counter() - started_s:.0f} s")
+
+
+@dataclass(frozen=True)
+class _Bench:
+    folder: Path
+    look: str
+    num_test: int
+
+    def runs(self, seed: int) -> Iterator[dict[str, Any]]:
+        """Which test clips the champion, and what comes of it in each way, get right."""
+        old, both = self._data("old", ["base"]), self._data("both", ["base", self.look])
+        train = partial(job, _MODEL, _JOB, seed=seed, feature_cache=self.folder / "features")
+        champion, labels, _ = train(old)
+        test = _test(champion, labels, both)  # no way changes the backbone
+        kept = self.folder / f"champion-{seed}"
+        save_model(kept, champion, _MODEL, labels, clip_ids=labelled_clip_ids(old))
+        yield {"way": "champion", **test.right(champion)}
+        for way, content in _WAYS.items():
+            continual = ContinualParams.model_validate(content)
+            start = kept if continual.start == "champion" else None
+            yield {"way": way, **test.right(train(both, continual=continual, champion=start)[0])}
+
+    def _data(self, name: str, looks: list[str]) -> Path:
+        """A dataset of all cameras under some looks, each camera in one split."""
+        table, data = self.folder / f"{name}.csv", self.folder / f"data-{name}"
+        rows = [row for look in looks for row in self._rows(look)]
+        with table.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, list(rows[0]))
+            writer.writeheader()
+            writer.writerows(rows)
+        ingest(table, data, IngestParams(short_side=128), SplitParams(by="given"), seed=0, num_workers=1)
+        return data
+
+    def _rows(self, look: str) -> Iterator[dict[str, str]]:
+        num_cameras = _NUM_TRAIN + _NUM_VAL + self.num_test
+        clips, world = self.folder / look, World(look, batch=0 if look == "base" else 1)
+        table = write_world(world, clips, cameras=num_cameras, clips_per_action=_CLIPS_PER_ACTION)
+        with table.open(encoding="utf-8") as file:
+            for row in csv.DictReader(file):
+                number = int(row["source_id"].rpartition("-")[2])
+                split = "train" if number <= _NUM_TRAIN else "val" if number <= _NUM_TRAIN + _NUM_VAL else "test"
+                yield {**row, "path": str((clips / row["path"]).absolute()), "split": split}
+
+
+@dataclass(frozen=True)
+class _Test:
+    """Features and labels of the test clips, their cameras, and which of them have the old look."""
+
+    features_NTD: Tensor
+    label_N: NDArray[np.int64]
+    source_N: NDArray[Any]
+    is_old_N: NDArray[np.bool_]
+
+    def right(self, model: VideoModel) -> dict[str, Any]:
+        """Which clips of each look a model with the same backbone gets right, and their cameras."""
+        with torch.inference_mode():
+            right_N = model.eval().head(self.features_NTD).argmax(1).numpy() == self.label_N
+        return {
+            name: (right_N[chosen_N], self.source_N[chosen_N])
+            for name, chosen_N in (("old", self.is_old_N), ("new", ~self.is_old_N))
+        }
+
+
+def _test(model: VideoModel, labels: list[str], data: Path) -> _Test:
+    clips = read_manifest(data / "manifest.parquet")
+    clips = clips[clips["split"] == "test"].reset_index(drop=True)
+    features_NTD = plain_features(model, ClipLoader(data, clips, labels, model.clip_input, 16))
+    label_N = np.array([labels.index(label) for label in clips["label"]])
+    return _Test(features_NTD, label_N, clips["source_id"].to_numpy(), clips["uri"].str.contains("/base/").to_numpy())
+
+
+def _print(runs: pd.DataFrame, look: str) -> None:
+    old, new = ({way: _joined(group[name]) for way, group in runs.groupby("way")} for name in ("old", "new"))
+    before_old, before_new = old["champion"][0].mean(), new["champion"][0].mean()
+    lost = before_old - before_new
+    print(f"\n{look}: {len(old['champion'][0])} and {len(new['champion'][0])} test clips")
+    print(f"{'':26}{'new look':>9}{'gained':>8}{'of what was lost':>18}{'old look':>10}{'change (95%)':>26}")
+    for way in runs["way"].unique():
+        now_old, now_new = old[way][0].mean(), new[way][0].mean()
+        gained = now_new - before_new
+        change = _change(old[way], old["champion"])
+        interval = f"{change.estimate:+.3f} ({change.low:+.3f} to {change.high:+.3f})"
+        share = f"{gained / lost:.0%}" if lost > 0 else "nothing lost"
+        print(f"{way:26}{now_new:9.3f}{gained:+8.3f}{share:>18}{now_old:10.3f}{interval:>26}")
+
+
+def _joined(parts: Any) -> tuple[NDArray[np.bool_], NDArray[Any]]:
+    rights, sources = zip(*parts, strict=True)
+    return np.concatenate(rights), np.concatenate(sources)
+
+
+def _change(now: tuple[NDArray[np.bool_], NDArray[Any]], before: tuple[NDArray[np.bool_], NDArray[Any]]) -> Interval:
+    return paired_source_bootstrap(now[0], before[0], now[1], resamples=2000, confidence=0.95, seed=0)
+
+
+if __name__ == "__main__":
+    main()

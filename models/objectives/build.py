@@ -1,0 +1,61 @@
+"""The objective that params.yaml asks for."""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from models.build import VideoModel
+from models.champion import Champion, by_our_classes
+from models.inference import Loader
+from models.objectives.anchor import Anchor
+from models.objectives.cross_entropy import CrossEntropy
+from models.objectives.distillation import Distillation
+from models.objectives.fisher import fisher_diagonal
+from models.objectives.objective import Objective, Total
+from models.parts import Part
+from models.spec import ContinualParams, FineTuneParams
+
+
+def build_objective(job: FineTuneParams) -> Objective:
+    """The objective of a job that starts from nothing that it could forget."""
+    return CrossEntropy(job.label_smoothing)
+
+
+def build_continual_objective(
+    job: FineTuneParams,
+    continual: ContinualParams,
+    model: VideoModel,
+    labels: Sequence[str],
+    champion: Champion,
+    memory: Loader | None,
+    *,
+    seed: int,
+) -> Objective:
+    """The objective of a job that starts from a champion.
+
+    Args:
+        job: The job.
+        continual: Which terms keep what the champion knows.
+        model: What is trained.
+        labels: Its classes.
+        champion: On the same device.
+        memory: Plain clips that the champion knows, for the Fisher information; without any, no weight is held.
+        seed: Of the Fisher information.
+    """
+    terms: list[Objective] = [CrossEntropy(job.label_smoothing)]
+    if continual.distillation.weight:
+        terms.append(Distillation(champion, labels, continual.distillation))
+    if continual.anchor.weight and (memory or continual.anchor.importance == "same"):
+
+        def importance(part: Part) -> Mapping[str, Tensor]:
+            if continual.anchor.importance == "fisher" and memory:
+                counts = fisher_diagonal(champion.model, part, memory, seed=seed)
+            else:
+                weights = champion.model.named_parameters()
+                counts = {name: torch.ones_like(each) for name, each in weights if name.startswith(part.prefix)}
+            return by_our_classes(counts, champion.labels, labels)
+
+        anchor = by_our_classes(champion.model.state_dict(), champion.labels, labels)
+        terms.append(Anchor(model, anchor, importance, continual.anchor.weight))
+    return Total(terms)

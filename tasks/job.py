@@ -1,0 +1,158 @@
+"""One fine-tuning job, for the model that is kept and for a search's trial alike."""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+
+from models.build import VideoModel, build_model
+from models.champion import Champion, hand_over, load_champion
+from models.clips.loader import ClipLoader
+from models.digest import tensors_digest
+from models.features import NUM_VIEWS
+from models.loop import Epoch, fit
+from models.objectives.build import build_continual_objective, build_objective
+from models.spec import ContinualParams, FineTuneParams, ModelParams
+from tasks import layout
+from tasks.champion_note import start_key
+from tasks.files import sha256_of
+from tasks.training_clips import training_clips
+
+
+def job(
+    model: ModelParams,
+    params: FineTuneParams,
+    data: Path,
+    *,
+    seed: int,
+    continual: ContinualParams | None = None,
+    champion: Path | None = None,
+    checkpoint: Path | None = None,
+    feature_cache: Path | None = None,
+    on_epoch: Callable[[Epoch], None] | None = None,
+) -> tuple[VideoModel, list[str], list[Epoch]]:
+    """Train a model.
+
+    Args:
+        model: Which network.
+        params: The job.
+        data: The dataset's folder; its splits ``train`` and ``val`` are used.
+        seed: Of weights, order, augmentation, dropout and the memory of earlier clips.
+        continual: How a champion is trained on; default: as the section's defaults say.
+        champion: Folder of the model to start from; None for a cold start.
+        checkpoint: Folder of this job's checkpoints; see :func:`job_key`.
+        feature_cache: Folder that jobs share for features of frozen backbones.
+        on_epoch: Called after each epoch; may raise :class:`models.loop.StopTraining`.
+
+    Returns:
+        The model with its best weights, the labels in the order of its classes, all epochs.
+
+    Raises:
+        UserError: The data are missing or too few, the model is unknown, or training diverges.
+    """
+    continual = continual or ContinualParams()
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    before = load_champion(champion, model) if champion else None
+    clips = training_clips(data, continual, before, seed=seed)
+    network = _network(model, clips.labels, before, seed).to(device)
+
+    def loader(table: pd.DataFrame, **options: Any) -> ClipLoader:
+        return ClipLoader(
+            data,
+            table,
+            clips.labels,
+            network.clip_input,
+            params.batch_size,
+            seed=seed,
+            num_workers=min(os.cpu_count() or 1, 8),
+            device=device,
+            **options,
+        )
+
+    if before is None:
+        objective = build_objective(params)
+    else:
+        before.model.to(device)
+        memory = loader(clips.memory) if len(clips.memory) else None
+        objective = build_continual_objective(params, continual, network, clips.labels, before, memory, seed=seed)
+    key = _features_key(network, model, params, [clips.train, clips.val], clips.labels, seed)
+    epochs = fit(
+        network,
+        loader(clips.train, augment=params.augment, shuffle=True),
+        loader(clips.val),
+        params,
+        seed=seed,
+        objective=objective,
+        checkpoint=checkpoint,
+        feature_cache=feature_cache and feature_cache / f"{key}.safetensors",
+        on_epoch=on_epoch,
+    )
+    return network, clips.labels, epochs
+
+
+def job_key(
+    model: ModelParams,
+    params: FineTuneParams,
+    data: Path,
+    *,
+    seed: int,
+    continual: ContinualParams | None = None,
+    champion: Path | None = None,
+) -> str:
+    """Hash of all that decides a job's weights: a checkpoint under this name belongs to this job and no other."""
+    weights = Path(model.weights)
+    return _hash(
+        model.model_dump(mode="json"),
+        params.model_dump(mode="json"),
+        seed,
+        sha256_of(data / layout.MANIFEST.name),
+        sha256_of(weights) if weights.is_file() else None,
+        start_key(continual, champion),
+        _arithmetic(),
+    )
+
+
+def _network(model: ModelParams, labels: list[str], champion: Champion | None, seed: int) -> VideoModel:
+    if champion is None:
+        return build_model(model, len(labels), seed=seed)
+    network = build_model(model.model_copy(update={"weights": "none"}), len(labels), seed=seed)
+    hand_over(champion, network, labels)
+    return network
+
+
+def _features_key(
+    network: VideoModel,
+    model: ModelParams,
+    params: FineTuneParams,
+    clips: list[pd.DataFrame],
+    labels: list[str],
+    seed: int,
+) -> str:
+    return _hash(
+        model.family,
+        model.flavour,
+        tensors_digest(network.backbone.state_dict()),
+        [table[["clip_id", "shard", "row", "label"]].to_dict("list") for table in clips],
+        labels,
+        params.augment.model_dump(mode="json"),
+        params.batch_size,
+        params.precision,
+        seed,
+        NUM_VIEWS,
+        _arithmetic(),
+    )
+
+
+def _arithmetic() -> list[str]:
+    # Sums differ in their last bits between processors and releases.
+    where = torch.cuda.get_device_name() if torch.cuda.is_available() else torch.backends.cpu.get_cpu_capability()
+    return [torch.__version__, where]
+
+
+def _hash(*parts: Any) -> str:
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
