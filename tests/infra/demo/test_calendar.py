@@ -70,9 +70,7 @@ def test_a_day_that_was_cut_off_goes_on(tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         write_day(TINY, 1, tmp_path / "cut")
     assert not (tmp_path / "cut" / "clips.csv").exists()
-    monkeypatch.setattr(
-        World, "encoded", lambda world, clip: rendered.append((world, clip)) or encoded(world, clip)
-    )
+    monkeypatch.setattr(World, "encoded", lambda world, clip: rendered.append((world, clip)) or encoded(world, clip))
     write_day(TINY, 1, tmp_path / "cut")
     assert len(rendered) == len(set(rendered)) == 8
     write_day(TINY, 1, tmp_path / "whole")

@@ -80,7 +80,9 @@ def test_a_round_that_failed_is_said(round_):
     assert started == []
 
 
-@pytest.mark.parametrize(("outcome", "promoted"), [("better", [2]), ("not worse", []), ("undecided", []), ("worse", [])])
+@pytest.mark.parametrize(
+    ("outcome", "promoted"), [("better", [2]), ("not worse", []), ("undecided", []), ("worse", [])]
+)
 def test_only_what_the_judge_calls_better_is_promoted(tmp_path, monkeypatch, outcome, promoted):
     made = []
     monkeypatch.setattr(team, "promote", lambda _name, version, **_why: made.append(version))
