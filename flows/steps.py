@@ -110,17 +110,19 @@ def introduce(work: Workspace, version: Timed[int]) -> None:
 @task(**OUTSIDE)
 def answer(work: Workspace, decision: str | None, version: Timed[int], started: float) -> None:
     """Write down that the round which the watch decided on has ended."""
-    from tasks.watch.watch import answer as note
-
     if decision:
+        from tasks.watch.watch import answer as note
+
         note(work.params.base.name, decision, version=version.value, hours=(time.time() - started) / 3600)
 
 
 def is_answered(decision: str | None) -> bool:
     """Whether the round that the watch decided on has ended: its event may come twice."""
+    if decision is None:
+        return False
     from tasks.watch.watch import is_answered as ended
 
-    return decision is not None and ended(decision)
+    return ended(decision)
 
 
 @task(**OUTSIDE)

@@ -1,12 +1,14 @@
 """A round's short table on the terminal."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
 
 from tasks.summary import Round
-from tasks.watch.watch import Watched
+
+if TYPE_CHECKING:
+    from tasks.watch.watch import Watched
 
 _MOST_GROUPS = 20
 
@@ -45,7 +47,7 @@ def show(console: Console, result: Round, *, mlflow: str, prefect: str) -> None:
         console.print(f"{what:8} {address}", soft_wrap=True, highlight=False, markup=False)
 
 
-def show_watch(console: Console, found: Watched) -> None:
+def show_watch(console: Console, found: "Watched") -> None:
     """Print what a watch found, by group, and what follows."""
     table = Table("sources", "clips", "labelled", "evidence", "limit", "since", "accuracy")
     for group in (found.findings.overall, *found.findings.groups[:_MOST_GROUPS]):

@@ -21,7 +21,9 @@ logger = logging.getLogger(__name__)
 
 DRIFT = "video.drift.detected"
 _NAMESPACE = uuid.UUID("3f0f6a52-5f0e-4a55-9a3f-6d8a5c1d9e77")
-_UNDER_WAY = ("SCHEDULED", "PENDING", "RUNNING", "PAUSED")
+_FAILED = ("FAILED", "CRASHED")
+_MOST_ATTEMPTS = 3
+_UNDER_WAY = ("SCHEDULED", "PENDING", "RUNNING", "PAUSED", "CANCELLING")
 
 
 @task(**OUTSIDE)
@@ -54,8 +56,11 @@ def announce(found: Watched) -> None:
     watch: a watch that is done again emits the same event, and the server takes it once.
     """
     for decision in unanswered(found.champion.name, found.champion.version):
-        if is_taken_up(decision.key):
+        states = _states_of_runs(decision.key)
+        if any(state in _UNDER_WAY for state in states):
             logger.info("a retraining for %s is under way", decision.key)
+        elif sum(state in _FAILED for state in states) >= _MOST_ATTEMPTS:
+            logger.warning("%d rounds for %s have failed; see why, and run `videoloop run`", len(states), decision.key)
         else:
             _emit([_event(decision, group, found.findings.key) for group in decision.evidence["groups"][:1]])
 
@@ -79,13 +84,18 @@ def _emit(events: list[Event]) -> None:
         client.request("POST", "/events", json=content)
 
 
+def _states_of_runs(decision: str) -> list[str]:
+    """The states of the server's runs for ``decision``, the latest first."""
+    from prefect.client.schemas.filters import FlowFilter, FlowFilterName
+    from prefect.client.schemas.sorting import FlowRunSort
+
+    with get_client(sync_client=True) as client:
+        runs = client.read_flow_runs(
+            flow_filter=FlowFilter(name=FlowFilterName(any_=["train"])), sort=FlowRunSort.EXPECTED_START_TIME_DESC
+        )
+    return [run.state.type.value for run in runs if run.state and run.parameters.get("decision") == decision]
+
+
 def is_taken_up(decision: str) -> bool:
     """Whether the server has a run for ``decision`` that has not ended."""
-    from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterState, FlowRunFilterStateType
-    from prefect.client.schemas.objects import StateType
-
-    under_way = FlowRunFilterStateType(any_=[StateType(name) for name in _UNDER_WAY])
-    only = FlowRunFilter(state=FlowRunFilterState(type=under_way))
-    with get_client(sync_client=True) as client:
-        runs = client.read_flow_runs(flow_run_filter=only, limit=200)
-    return any(run.parameters.get("decision") == decision for run in runs)
+    return any(state in _UNDER_WAY for state in _states_of_runs(decision))

@@ -62,12 +62,14 @@ def look(
     looks, alarm = memory.looks, memory.alarm
     if alarm is None and state.alarm is not None:
         alarm = f"{state.alarm} by the sequential test"
-    looked = memory.look_is_due(today, params)
-    overall = _group(OVERALL, window.outputs, held_out, state, params, seed, params.look_level if looked else None)
-    if looked:
-        looks, embedding = (*looks, today), overall.tests[0]
-        if alarm is None and embedding.p_value is not None and embedding.p_value <= params.look_level:
-            alarm = f"{today} by {embedding.name}, p = {embedding.p_value:.2g}"
+    overall = _group(OVERALL, window.outputs, held_out, state, params, seed)
+    if memory.look_is_due(today, params):
+        embedding = _embedding_test(window.outputs, held_out, params, seed, params.look_level)
+        if embedding.p_value is not None:
+            looks = (*looks, today)
+            overall = overall.model_copy(update={"tests": (embedding, *overall.tests[1:])})
+            if alarm is None and embedding.p_value <= params.look_level:
+                alarm = f"{today} by {embedding.name}, p = {embedding.p_value:.2g}"
     names = sorted(set(clips["group"]) | set(state.groups))
     parts = {name: window.outputs.part((clips["group"] == name).to_numpy()) for name in names}
     groups = [_group(name, parts[name], held_out, state, params, seed) for name in names]
@@ -112,7 +114,6 @@ def _group(
     state: WatchState,
     params: WatchParams,
     seed: int,
-    look_level: float | None = None,
 ) -> Group:
     evidence, since = _evidence(state, name)
     sources = part.clips["source_id"].nunique()
@@ -125,7 +126,7 @@ def _group(
         evidence=round(evidence, _DIGITS),
         limit=state.limit,
         since=since,
-        tests=_tests(part, held_out, params, seed, look_level or params.level) if worth_testing else (),
+        tests=_tests(part, held_out, params, seed) if worth_testing else (),
         harm=_harm(part, held_out, params, seed) if len(part.clips) else (),
     )
 
@@ -140,20 +141,28 @@ def _evidence(state: WatchState, name: str) -> tuple[float, str | None]:
     return 0.0, None
 
 
-def _tests(
-    part: Outputs, held_out: Outputs, params: WatchParams, seed: int, embedding_level: float
-) -> tuple[Test, ...]:
+def _embedding_test(part: Outputs, held_out: Outputs, params: WatchParams, seed: int, level: float) -> Test:
+    found = mmd_fuse(
+        held_out.embedding_ND,
+        held_out.clips["source_id"].to_numpy(),
+        part.embedding_ND,
+        part.clips["source_id"].to_numpy(),
+        permutations=params.permutations,
+        level=level,
+        seed=seed,
+    )
+    if isinstance(found, Abstained):
+        return Test(name="embeddings (MMD)", p_value=None, says=found.reason)
+    return Test(name="embeddings (MMD)", p_value=found.p_value, says="")
+
+
+def _tests(part: Outputs, held_out: Outputs, params: WatchParams, seed: int) -> tuple[Test, ...]:
     units = held_out.clips["source_id"].to_numpy(), part.clips["source_id"].to_numpy()
     shared: dict[str, Any] = {"permutations": params.permutations, "level": params.level, "seed": seed}
-    embedding = mmd_fuse(
-        held_out.embedding_ND, units[0], part.embedding_ND, units[1], **shared | {"level": embedding_level}
-    )
     answers = bbsd(held_out.probability_NK, units[0], part.probability_NK, units[1], **shared)
     facts = compare_facts(facts_of(held_out.clips), units[0], facts_of(part.clips), units[1], **shared)
     return (
-        Test(name="embeddings (MMD)", p_value=None, says=embedding.reason)
-        if isinstance(embedding, Abstained)
-        else Test(name="embeddings (MMD)", p_value=embedding.p_value, says=""),
+        _embedding_test(part, held_out, params, seed, params.level),
         _columns("answers (BBSD)", answers, part.labels, params.level),
         Test(name="input facts (KS)", p_value=None, says=facts.reason)
         if isinstance(facts, Abstained)

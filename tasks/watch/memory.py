@@ -39,6 +39,7 @@ class Memory:
         looks: Days of first looks; see ``watch.first_looks``.
         alarm: What raised the alarm, and when; it stays for the champion's life.
         past: What was found, oldest first.
+        begun_now: Whether this is the first watch with these terms.
     """
 
     terms: str
@@ -48,6 +49,7 @@ class Memory:
     looks: tuple[str, ...] = ()
     alarm: str | None = None
     past: tuple[Findings, ...] = ()
+    begun_now: bool = False
 
     def found(self, key: str) -> Findings | None:
         """What the watch ``key`` has found, if it was finished."""
@@ -154,7 +156,7 @@ def _begun(
     )
     state = start_watch(units, false_alarm=params.sequential_share, within_day=params.within_day, seed=seed)
     _write_projection(champion, terms, projection)
-    return Memory(terms, now, state, projection, past=past)
+    return Memory(terms, now, state, projection, past=past, begun_now=True)
 
 
 def _terms(params: WatchParams, seed: int) -> str:

@@ -131,9 +131,9 @@ def _logged(client: "MlflowClient", found: Watched, path: Path) -> str:
 
 
 def _pairs(champion: Champion, findings: Findings) -> list[Pair]:
-    if not findings.moved:
-        return []
     data = incoming_folder(champion.recipe)
+    if not findings.moved or not (data / MANIFEST.name).exists():
+        return []
     clips = read_manifest(data / MANIFEST.name).set_index("clip_id")
     store, pictures = ClipStore(data / SHARDS.name), _pictures(reference_of(champion))
     width = frame_width(2 * _GRID[0] * len(findings.moved))

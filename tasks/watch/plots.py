@@ -8,6 +8,7 @@ from markupsafe import Markup
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
+from tasks.report.environment import visible
 from tasks.report.plots import COLOURS, INK, WIDE, svg
 from tasks.watch.findings import Findings
 
@@ -74,4 +75,4 @@ def _days(moments: Sequence[datetime]) -> NDArray[np.datetime64]:
 
 def _plain(name: str) -> str:
     """A name as matplotlib takes it literally: no formula, no hidden entry."""
-    return " " + name[:40].replace("$", r"\$")
+    return " " + visible(name[:40]).replace("$", r"\$")

@@ -8,6 +8,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from models.errors import UserError
 from tasks.decisions import Decision, decision, decisions, record
 from tasks.labelling.request import request
@@ -47,7 +49,14 @@ class Watched:
         return str(self.decision.evidence["action"])
 
 
-def watch(params: Params, now: datetime, source: Path | None = None, *, has_labels: bool = False) -> Watched:
+def watch(
+    params: Params,
+    now: datetime,
+    source: Path | None = None,
+    *,
+    has_labels: bool = False,
+    served: pd.DataFrame | None = None,
+) -> Watched:
     """Look at incoming video with the champion's eyes, and decide what follows.
 
     Whatever is wrong with the video, the reference or the clock is a decision to do nothing, with the reason.
@@ -57,6 +66,7 @@ def watch(params: Params, now: datetime, source: Path | None = None, *, has_labe
         now: The moment; days before it are over.
         source: Video that came in; None where all of it is in already.
         has_labels: Whether the source is a folder per class.
+        served: Predictions that the service logged; see :func:`tasks.watch.served.served_outputs`.
 
     Raises:
         UserError: There is no champion, no such source, or another watch is at work.
@@ -65,13 +75,15 @@ def watch(params: Params, now: datetime, source: Path | None = None, *, has_labe
     with alone_watching(champion.name):
         notes = take_in(champion, source, params.ingest, has_labels=has_labels) if source else []
         try:
-            findings = _findings(champion, params, now, notes)
+            findings = _findings(champion, params, now, notes, served)
         except UserError as error:
             findings = _halted(champion, params, now, notes, str(error))
         return Watched(champion, findings, _decided(champion, findings, params))
 
 
-def _findings(champion: Champion, params: Params, now: datetime, notes: Sequence[str]) -> Findings:
+def _findings(
+    champion: Champion, params: Params, now: datetime, notes: Sequence[str], served: pd.DataFrame | None
+) -> Findings:
     reference, seed = reference_of(champion), params.base.seed
     memory = recall(champion, reference, params.watch, now, seed)
     if memory.past and now < memory.past[-1].now:
@@ -79,7 +91,9 @@ def _findings(champion: Champion, params: Params, now: datetime, notes: Sequence
             f"the clock went back: the last watch was at {memory.past[-1].now:%Y-%m-%d %H:%M} and this one is at "
             f"{now:%Y-%m-%d %H:%M} (UTC); set it right, or wait"
         )
-    window = window_of(champion, reference, params.watch, now, notes)
+    if memory.past and memory.begun_now:
+        notes = [*notes, "the sequential test has other parameters than before and begins anew, without what it knew"]
+    window = window_of(champion, reference, params.watch, now, notes, served)
     demand_variety(window)
     if known := memory.found(window.key):
         return known

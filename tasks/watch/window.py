@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from models.errors import UserError
 from tasks.labelling.outputs import Outputs
@@ -17,6 +18,7 @@ from tasks.watch.champion import Champion
 from tasks.watch.incoming import came_in, seen_by
 from tasks.watch.memory import day_of
 from tasks.watch.outputs import FACTS
+from tasks.watch.served import served_outputs, together
 
 
 @dataclass(frozen=True)
@@ -41,22 +43,32 @@ class Window:
 
 
 def window_of(
-    champion: Champion, reference: Outputs, params: WatchParams, now: datetime, notes: Sequence[str]
+    champion: Champion,
+    reference: Outputs,
+    params: WatchParams,
+    now: datetime,
+    notes: Sequence[str],
+    served: pd.DataFrame | None = None,
 ) -> Window:
     """The clips of the last days that the champion has not trained on, as it sees them.
+
+    Args:
+        champion: Whose eyes it is seen with.
+        reference: Of this champion; its clips are left out.
+        params: Section ``watch``.
+        now: The moment of the watch.
+        notes: What is known to be told already.
+        served: Predictions that the service logged; see :func:`tasks.watch.served.served_outputs`.
 
     Raises:
         UserError: Incoming video or its labels cannot be read.
     """
     clips, notes = came_in(champion, now), list(notes)
-    late = clips["at"] > now
-    if late.any():
-        notes.append(f"{late.sum()} clips say that they were recorded after this watch; the clock of a source is wrong")
-    recent = clips[~late & (clips["at"] > now - timedelta(days=params.window_days))]
-    known = recent["clip_id"].isin(reference.clips["clip_id"])
-    if known.any():
-        notes.append(f"{known.sum()} clips are left out, as they are in the dataset that made the champion")
-    outputs = seen_by(champion, recent[~known].sort_values("clip_id"))
+    wanted_N = _wanted(clips, reference, params, now, notes)
+    outputs = seen_by(champion, clips[wanted_N].sort_values("clip_id"))
+    if served is not None and len(served):
+        answered = served_outputs(champion, served)
+        outputs = together(outputs, answered.part(_wanted(answered.clips, reference, params, now, notes)))
     if len(outputs.clips):
         facts_ND = outputs.clips[list(FACTS)].to_numpy(np.float64)
         sound_N = np.isfinite(np.concatenate([outputs.embedding_ND, outputs.probability_NK, facts_ND], axis=1)).all(1)
@@ -74,6 +86,20 @@ def window_of(
     )
     outputs = Outputs(clips, outputs.embedding_ND, outputs.probability_NK, outputs.labels)
     return Window(champion, outputs, tuple(notes), _key(champion, clips, params, today))
+
+
+def _wanted(
+    clips: pd.DataFrame, reference: Outputs, params: WatchParams, now: datetime, notes: list[str]
+) -> NDArray[np.bool_]:
+    late = clips["at"] > now
+    if late.any():
+        notes.append(f"{late.sum()} clips say that they were recorded after this watch; the clock of a source is wrong")
+    recent = ~late & (clips["at"] > now - timedelta(days=params.window_days))
+    known = clips["clip_id"].isin(reference.clips["clip_id"])
+    if (recent & known).any():
+        notes.append(f"{(recent & known).sum()} clips are left out, as they are in the dataset that made the champion")
+    wanted_N: NDArray[np.bool_] = (recent & ~known).to_numpy(bool)
+    return wanted_N
 
 
 def group_of(source: str, params: WatchParams) -> str:

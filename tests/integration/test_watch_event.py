@@ -10,7 +10,8 @@ import pytest
 import yaml
 from prefect.client.orchestration import get_client
 from prefect.events import DeploymentEventTrigger
-from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.events.worker import EventsWorker
+from prefect.settings import PREFECT_API_URL, PREFECT_LOGGING_TO_API_ENABLED, temporary_settings
 
 from flows.watch import watch
 from tasks.decisions import decisions
@@ -57,8 +58,10 @@ def deploy(url: str) -> str:
 
 
 def look(url: str, now: datetime) -> str:
-    with temporary_settings({PREFECT_API_URL: url}):
-        return watch(now=now).action
+    with temporary_settings({PREFECT_API_URL: url, PREFECT_LOGGING_TO_API_ENABLED: False}):
+        action = watch(now=now).action
+        EventsWorker.drain_all(timeout=20)  # Prefect's own events, before their server goes
+        return action
 
 
 def runs(url: str, at_least: int, within_s: float) -> list[dict[str, Any]]:
@@ -77,16 +80,14 @@ def test_drift_starts_one_retraining_whatever_is_repeated_restarted_or_lost(plac
         deploy(url)
         assert look(url, NOW) == "retrain"
         (run,) = runs(url, 1, _PATIENCE_S)
-        (decision,) = unanswered(NAME, 1)
-        assert run["parameters"] == {"decision": decision.key}
-        assert look(url, NOW) == "retrain"
+    (decision,) = unanswered(NAME, 1)
+    assert run["parameters"] == {"decision": decision.key}
     with prefect_server(place / "prefect") as url:
         assert look(url, NOW) == "retrain"
-        assert look(url, NOW + timedelta(days=1)) == "nothing"
         assert [found["id"] for found in runs(url, 2, _QUIET_S)] == [run["id"]]
         lost = {"state": {"type": "CRASHED", "name": "Crashed"}, "force": True}
         post(f"{url}/flow_runs/{run['id']}/set_state", lost)
-        assert look(url, NOW + timedelta(days=2)) == "nothing"
+        assert look(url, NOW + timedelta(days=1)) == "nothing"
         again = [found for found in runs(url, 2, _PATIENCE_S) if found["id"] != run["id"]]
         assert [found["parameters"] for found in again] == [{"decision": decision.key}]
-    assert [row.evidence["action"] for row in decisions(None, NAME, "watch")] == ["nothing", "nothing", "retrain"]
+    assert [row.evidence["action"] for row in decisions(None, NAME, "watch")] == ["nothing", "retrain"]

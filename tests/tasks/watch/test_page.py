@@ -22,7 +22,13 @@ def test_it_shows_evidence_accuracy_clips_and_decisions():
     page = render(found, watch_params())
     assert page.count("<svg") == 2
     assert page.count("data:image/jpeg;base64,") == 2 * 3
-    for said in (found.decision.why, "embeddings (MMD)", "0.0% (", "Accuracy measured on 80 clips", "Retrain"):
+    for said in (
+        found.decision.why,
+        "embeddings (MMD)",
+        "0.0% (",
+        "Accuracy measured on 80 clips",
+        "Wait for the retr",
+    ):
         assert said in page
     assert not re.findall(r'(?:src|href)="(?!data:|#)', page)
 

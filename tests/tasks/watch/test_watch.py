@@ -1,8 +1,8 @@
 """The whole of a watch, on a champion that is right about all of its reference."""
 
+import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 from datetime import datetime, timedelta
@@ -13,7 +13,6 @@ import pytest
 
 from models.errors import UserError
 from tasks.decisions import decisions
-from tasks.registry.client import registry
 from tasks.watch.memory import memory_file
 from tasks.watch.watch import answer, unanswered, watch
 from tests.support.registries import own_home
@@ -97,6 +96,14 @@ def test_the_sequential_test_counts_a_day_once_and_only_when_it_is_over():
     assert again.findings.overall.evidence == first.findings.overall.evidence
 
 
+def test_other_parameters_of_the_sequential_test_begin_it_anew_and_say_so():
+    comes_in(USUAL)
+    watch(watch_params(), NOW)
+    found = watch(watch_params(false_alarm=0.02), at(1))
+    assert found.findings.overall.limit == 100.0
+    assert "begins anew" in found.findings.notes[0]
+
+
 class TestBadInput:
     """Each a sentence in the decision log, and nothing else."""
 
@@ -124,7 +131,7 @@ class TestBadInput:
         found = watch(watch_params(), NOW)
         assert found.findings.alarm is None
         assert found.findings.overall.clips == 79
-        assert found.findings.notes == ("1 clips are left out, as the champion's answer to them is not finite",)
+        assert found.findings.notes[0] == "1 clips are left out, as the champion's answer to them is not finite"
 
     def test_one_source(self):
         comes_in(Clips(cameras(40, 41), days=(7, 8), strange=True), wrong=True)
@@ -165,12 +172,12 @@ class TestBadInput:
 @pytest.mark.parametrize(
     ("how", "says"),
     [
-        ({"with_reference": False}, "version 1 of actions has no reference"),
-        ({"reference_of_seed": 5}, "the reference of version 1 of actions was made by another model"),
+        ({"with_reference": False}, "version 2 of actions has no reference"),
+        ({"reference_of_seed": 5}, "the reference of version 2 of actions was made by another model"),
     ],
 )
-def test_a_champion_without_a_reference_of_its_own_is_not_judged(how, says, tmp_path):
-    with own_home(tmp_path / "home"):
+def test_a_champion_without_a_reference_of_its_own_is_not_judged(how, says, watched, tmp_path):
+    with own_home(Path(shutil.copytree(watched, tmp_path / "own"))):
         add_champion(tmp_path / "champion", **how)
         comes_in(STRANGE, wrong=True)
         found = watch(watch_params(), NOW)
@@ -187,38 +194,50 @@ def test_without_a_champion_there_is_nothing_to_watch():
 
 
 _KILLED = """
-import os, signal, sys
+import json, os, signal, sys
 from datetime import datetime
 import tasks.watch.watch as module
-from tasks.watch import incoming, memory
-from tests.support.watched import FIRST_DAY, watch_params
+from tasks.decisions import decisions
+from tests.support.watched import watch_params
 
-def die(*_, **__):
-    os.kill(os.getpid(), signal.SIGKILL)
+def in_a_process_of_its_own(work):
+    if pid := os.fork():
+        return os.waitpid(pid, 0)[1]
+    work()
+    os._exit(0)
 
-place, name = sys.argv[1].rsplit(".", 1)
-setattr(sys.modules[place], name, die)
-module.watch(watch_params(), datetime.fromisoformat(sys.argv[2]))
+def watch():
+    return module.watch(watch_params(), datetime.fromisoformat(sys.argv[1]))
+
+def killed():
+    place, name = sys.argv[2].rsplit(".", 1)
+    setattr(sys.modules[place], name, lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL))
+    watch()
+
+def again():
+    found = watch()
+    rows = len(decisions(None, found.champion.name, "watch"))
+    print(json.dumps([found.action, rows, len(found.findings.overall.tests)]), flush=True)
+
+assert os.waitstatus_to_exitcode(in_a_process_of_its_own(killed)) == -signal.SIGKILL
+assert in_a_process_of_its_own(again) == 0
 """
 
 
 @pytest.mark.parametrize(
-    "moment", ["tasks.watch.incoming.outputs_of", "tasks.watch.watch.remember", "tasks.watch.watch.record"]
+    "moment", ["tasks.watch.incoming.write_outputs", "tasks.watch.watch.remember", "tasks.watch.watch.record"]
 )
-def test_a_killed_watch_decides_once_when_it_is_done_again(moment, watched):
+def test_a_killed_watch_decides_once_when_it_is_done_again(moment):
     comes_in(STRANGE, wrong=True)
-    killed = subprocess.run(
-        [sys.executable, "-c", _KILLED, moment, NOW.isoformat()],
+    done = subprocess.run(
+        [sys.executable, "-c", _KILLED, NOW.isoformat(), moment],
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])},
         capture_output=True,
         text=True,
         check=False,
     )
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
-    found = watch(watch_params(), NOW)
-    assert found.action == "retrain"
-    assert len(decisions(None, NAME, "watch")) == 1
-    assert len(found.findings.overall.tests) == 3
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == ["retrain", 1, 3]
 
 
 def test_a_new_champion_is_watched_from_the_beginning(watched, tmp_path):
@@ -232,7 +251,6 @@ def test_a_new_champion_is_watched_from_the_beginning(watched, tmp_path):
         assert found.findings.version == 2
         assert found.findings.days_watched == 0
         assert "watched for 0.0 of 5 days" in found.decision.why
-        assert registry().get_model_version_by_alias(NAME, "champion").version == "2"
 
 
 def _same(model, labels, data, clips):
