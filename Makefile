@@ -9,7 +9,7 @@ export GIT_AUTHOR_EMAIL ?= $(shell git config user.email || echo demo@localhost)
 export GIT_COMMITTER_NAME ?= $(GIT_AUTHOR_NAME)
 export GIT_COMMITTER_EMAIL ?= $(GIT_AUTHOR_EMAIL)
 
-.PHONY: demo test unit check down clean lock
+.PHONY: demo days test unit check down clean lock
 
 .venv/installed: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' \
@@ -26,6 +26,11 @@ export GIT_COMMITTER_EMAIL ?= $(GIT_AUTHOR_EMAIL)
 demo: .venv/installed
 	$(BIN)/python -m infra.demo $(DEMO) --workers 2
 	$(BIN)/videoloop run --source $(DEMO)/clips.csv
+	@echo "make days goes on: 14 days in which the world changes and the loop closes by itself (about MINUTES minutes)"
+
+days: .venv/installed
+	@echo "14 days of 24 cameras: about MINUTES minutes on two cores; stopped anywhere, make days goes on"
+	$(BIN)/python -m infra.demo.days --workers 2
 
 test: .venv/installed-test check
 	$(BIN)/python -m pytest

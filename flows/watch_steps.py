@@ -87,11 +87,6 @@ def _emit(events: list[Event]) -> None:
         client.request("POST", "/events", json=content)
 
 
-def is_taken_up(decision: str) -> bool:
-    """Whether the server has a run for ``decision`` that has not ended."""
-    return any(state in _UNDER_WAY for state in _states_of_runs(decision))
-
-
 def _states_of_runs(decision: str) -> list[str]:
     """The states of the server's runs for ``decision``, the latest first."""
     from prefect.client.schemas.filters import FlowFilter, FlowFilterName
@@ -102,3 +97,8 @@ def _states_of_runs(decision: str) -> list[str]:
             flow_filter=FlowFilter(name=FlowFilterName(any_=["train"])), sort=FlowRunSort.EXPECTED_START_TIME_DESC
         )
     return [run.state.type.value for run in runs if run.state and run.parameters.get("decision") == decision]
+
+
+def is_taken_up(decision: str) -> bool:
+    """Whether the server has a run for ``decision`` that has not ended."""
+    return any(state in _UNDER_WAY for state in _states_of_runs(decision))

@@ -98,9 +98,8 @@ class Calendar:
 
     def _label(self, camera: int, count: int) -> str:
         turn, place = divmod(count, len(ACTIONS))
-        order = np.random.default_rng([self.seed, camera, 2, turn]).permutation(len(ACTIONS)).tolist()
-        label: str = list(ACTIONS)[order[place]]
-        return label
+        order = np.random.default_rng([self.seed, camera, 2, turn]).permutation(len(ACTIONS))
+        return list(ACTIONS)[int(order[place])]
 
     def _moment(self, camera: int, day: int, number: int, world: World) -> datetime:
         """In the look's hours of the day itself, each clip in a stretch of its own."""

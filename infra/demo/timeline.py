@@ -54,7 +54,7 @@ def evidence(days: Sequence[Day]) -> Markup:
         _mark(axes, days)
         axes.set_yscale("log")
         axes.set(xlabel="day", ylabel="evidence")
-        axes.legend()
+        axes.legend(loc="upper left")
 
     return svg(draw, WIDE, "Evidence of change by day against the limit that raises the alarm")
 

@@ -3,9 +3,9 @@ from collections import Counter
 
 import pytest
 
-from infra.demo import calendar
 from infra.demo.calendar import FIRST_DAY, Calendar, claim, write_day
 from infra.demo.dataset import World
+from infra.demo.looks import LOOKS
 from infra.demo.takes import ACTIONS
 from models.errors import UserError
 
@@ -91,5 +91,5 @@ def test_nonsense_is_refused(wrong):
 
 
 def test_night_ends_with_the_day():
-    assert calendar.look_named("night").hours[1] > 24
+    assert LOOKS["night"].hours[1] > 24
     assert all(shot.captured_at < TINY.date(3) for shot in TINY.shots(2))

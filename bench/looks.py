@@ -1,0 +1,198 @@
+"""Each look of the world: is it found, does it hurt, and would the watch retrain: ``python -m bench.looks``.
+
+The champion is that of ``make demo``, watched from a fresh memory. Its cameras are seen for some unchanged days, then
+some of them look otherwise. Each day is looked at as the watch does, until there is an alarm and harm is known. Where
+the watch asks for labels it gets those of the clips that it would ask about. The truth stands beside what it estimates.
+"""
+
+import argparse
+import logging
+import shutil
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from bench.machine import describe
+from infra.demo.calendar import Calendar, write_day
+from infra.demo.looks import LOOKS
+from models.clips.manifest import read_manifest
+from models.saved import load_model
+from tasks.ingest import ingest
+from tasks.labelling.choose import choose
+from tasks.labelling.outputs import Outputs
+from tasks.params import IngestParams, Params, load_params
+from tasks.settings import hush, settings
+from tasks.watch.champion import Champion, champion_of, reference_of
+from tasks.watch.decide import Choice, Past, decide
+from tasks.watch.findings import Findings, Harm
+from tasks.watch.look import look
+from tasks.watch.memory import recall
+from tasks.watch.outputs import outputs_of
+from tasks.watch.place import watch_folder
+from tasks.watch.window import Window, group_of
+
+_NAME = "bench-looks"
+_COLUMNS = ("look", "alarm", "p embeddings", "estimated drop", "true drop", "asked", "measured", "decision", "right")
+
+
+def main() -> None:
+    """Live through each look, and print a row."""
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--look", nargs="+", default=list(LOOKS), metavar="NAME", help="default: all")
+    arguments.add_argument("--quiet-days", type=int, default=4, metavar="N", help="unchanged days before (4)")
+    arguments.add_argument("--days", type=int, default=4, metavar="N", help="days with the look, at most (4)")
+    arguments.add_argument("--cameras", type=int, default=24, metavar="N", help="how many (24)")
+    arguments.add_argument("--every", type=int, default=1, metavar="N", help="every so-many-th camera changes (1)")
+    arguments.add_argument("--folder", type=Path, help="where video is kept; default: .videoloop/looks")
+    arguments.add_argument("--workers", type=int, default=1, metavar="N", help="processes that render (1)")
+    options = arguments.parse_args()
+    hush()
+    logging.disable(logging.INFO)
+    torch.set_num_threads(1)
+    params, folder = load_params(), options.folder or settings().home / "looks"
+    bench = _Bench(params, folder, options.cameras, options.every, options.quiet_days, options.workers)
+    print(describe("torch", "numpy"))
+    print(f"champion {bench.champion.version}, accuracy {bench.right_before:.3f} on its reference\n")
+    print("| " + " | ".join(_COLUMNS) + " |\n" + "|---" * len(_COLUMNS) + "|")
+    began = time.perf_counter()
+    for name in options.look:
+        print("| " + " | ".join(bench.row(name, options.days)) + " |", flush=True)
+    print(f"\n{time.perf_counter() - began:.0f} s")
+
+
+@dataclass(frozen=True)
+class _Bench:
+    params: Params
+    folder: Path
+    cameras: int
+    every: int
+    quiet_days: int
+    workers: int
+
+    @cached_property
+    def champion(self) -> Champion:
+        return champion_of(self.params.base.name)
+
+    @cached_property
+    def reference(self) -> Outputs:
+        return reference_of(self.champion)
+
+    @cached_property
+    def right_before(self) -> float:
+        return _right(self.reference.part((self.reference.clips["split"] != "train").to_numpy()))
+
+    def row(self, name: str, num_days: int) -> Iterator[str]:
+        """What becomes of one look."""
+        seen: list[Outputs] = []
+        watched = replace(self.champion, name=_NAME)  # a memory of its own, begun anew
+        shutil.rmtree(watch_folder(_NAME), ignore_errors=True)
+        begins = Calendar().date(1)
+        memory = recall(watched, self.reference, self.params.watch, begins, self.params.base.seed)
+        past: list[Past] = []
+        alarmed, asked, findings, choice = "", 0, None, None
+        for day in range(1, self.quiet_days + num_days + 1):
+            seen.append(self._day(name, day))
+            now = begins + timedelta(days=day, minutes=30)
+            window = self._window(watched, seen, now, ())
+            memory, findings = look(window, self.reference, memory, self.params.watch, now, self.params.base.seed)
+            choice = decide(findings, past, self.params.watch)
+            if findings.alarm and not alarmed:
+                after = day - self.quiet_days
+                alarmed = f"day {after}" if after > 0 else f"FALSE, quiet day {day}"
+            if choice.action == "label":
+                past.append(Past(str(day), self.champion.version, "label", now, 0))
+                known = self._asked(window)
+                asked = len(known)
+                window = self._window(watched, seen, now, known)
+                _, findings = look(window, self.reference, memory, self.params.watch, now, self.params.base.seed)
+                choice = decide(findings, past, self.params.watch)
+            if choice.action == "retrain":
+                break
+        assert findings is not None
+        assert choice is not None
+        yield from self._cells(name, alarmed, asked, findings, choice, seen)
+
+    def _cells(
+        self, name: str, alarmed: str, asked: int, findings: Findings, choice: Choice, seen: Sequence[Outputs]
+    ) -> Iterator[str]:
+        known = {harm.how: harm for harm in findings.overall.harm}
+        since = findings.now - timedelta(days=self.params.watch.window_days)
+        shown = [part for part in seen if part.clips["at"].max() > since]
+        true_drop = self.right_before - sum(_right(part) for part in shown) / len(shown)
+        hurts, retrains = true_drop > self.params.watch.tolerance, choice.action == "retrain"
+        p_value = findings.overall.tests[0].p_value
+        yield name
+        yield alarmed or "no"
+        yield "abstains" if p_value is None else f"{p_value:.4f}"
+        yield _drop(known.get("estimated"))
+        yield f"{true_drop:+.3f}"
+        yield str(asked)
+        yield _drop(known.get("measured"))
+        yield choice.what
+        yield "yes" if hurts == retrains else "no"
+
+    def _day(self, name: str, day: int) -> Outputs:
+        """What the champion makes of a day, with the true labels."""
+        is_quiet = day <= self.quiet_days
+        calendar = Calendar("base" if is_quiet else name, self.quiet_days, self.cameras, self.every)
+        place = self.folder / f"{'base' if is_quiet else name}-{self.cameras}-{self.every}-{day:02}"
+        table = write_day(calendar, day, place / "video", self.workers)
+        recipe = IngestParams(**vars(self.champion.recipe), clips_per_shard=self.params.ingest.clips_per_shard)
+        ingest(table, place / "data", recipe, None, seed=0, has_labels=False, num_workers=1)
+        clips = read_manifest(place / "data" / "manifest.parquet")
+        truth = {(shot.source_id, shot.captured_at): shot.label for shot in calendar.shots(day)}
+        places = zip(clips["source_id"], clips["captured_at"], strict=True)
+        clips["label"] = [truth[source, at.to_pydatetime()] for source, at in places]
+        model, labels = load_model(self.champion.folder)[0], self.champion.labels
+        outputs = outputs_of(model, labels, place / "data", clips)
+        timed = outputs.clips.assign(at=outputs.clips["captured_at"], timed=True, is_over=True)
+        return Outputs(timed, outputs.embedding_ND, outputs.probability_NK, labels)
+
+    def _window(self, champion: Champion, seen: Sequence[Outputs], now: datetime, known: Sequence[str]) -> Window:
+        """The last days as the watch sees them: with those labels that are ``known``."""
+        parts = seen[-self.params.watch.window_days :]
+        clips = pd.concat([part.clips for part in parts], ignore_index=True)
+        clips = clips.assign(
+            day=[f"{at:%Y-%m-%d}" for at in clips["at"]],
+            group=[group_of(source, self.params.watch) for source in clips["source_id"]],
+            label=clips["label"].where(clips["clip_id"].isin(list(known)), None),
+        )
+        embedding_ND = np.concatenate([part.embedding_ND for part in parts])
+        probability_NK = np.concatenate([part.probability_NK for part in parts])
+        outputs = Outputs(clips, embedding_ND, probability_NK, champion.labels)
+        return Window(champion, outputs, (), f"{now} {len(known)}")
+
+    def _asked(self, window: Window) -> list[str]:
+        outputs = window.outputs
+        chosen_B = choose(
+            outputs.embedding_ND,
+            outputs.probability_NK,
+            outputs.clips["source_id"].to_numpy(),
+            budget=self.params.watch.request_clips,
+            seed=self.params.base.seed,
+        )
+        return list(outputs.clips["clip_id"].iloc[chosen_B])
+
+
+def _right(outputs: Outputs) -> float:
+    predicted_N = np.array(outputs.labels, dtype=object)[outputs.probability_NK.argmax(1)]
+    return float((predicted_N == outputs.clips["label"].to_numpy()).mean())
+
+
+def _drop(harm: Harm | None) -> str:
+    if harm is None:
+        return ""
+    if harm.drop is None:
+        return "abstains"
+    return f"{harm.drop.estimate:+.3f} ({harm.drop.low:+.3f} to {harm.drop.high:+.3f})"
+
+
+if __name__ == "__main__":
+    main()
