@@ -247,12 +247,6 @@ def reproduce(
             raise typer.Exit(1)
 
 
-def _say(promotion: "Promotion") -> None:
-    before = f", was {promotion.previous}" if promotion.previous else ""
-    news = before if promotion.changed else " already"
-    console.print(f"{promotion.name}: champion is version {promotion.version}{news}", highlight=False)
-
-
 @label_app.command("request")
 def request_labels(
     outputs: Annotated[Path, typer.Argument(help="What a model made of clips of data/, as the watch writes it.")],
@@ -303,6 +297,12 @@ def receive_labels(
     console.print(
         f"dataset version {version}; `git add {PERSON_LABELS} data.dvc && git commit` lets the next round train on it"
     )
+
+
+def _say(promotion: "Promotion") -> None:
+    before = f", was {promotion.previous}" if promotion.previous else ""
+    news = before if promotion.changed else " already"
+    console.print(f"{promotion.name}: champion is version {promotion.version}{news}", highlight=False)
 
 
 def _default_name() -> str:

@@ -2,7 +2,7 @@
 
 import logging
 import uuid
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -29,12 +29,15 @@ _UNDER_WAY = ("SCHEDULED", "PENDING", "RUNNING", "PAUSED", "CANCELLING")
 @task(**OUTSIDE)
 def look(source: str | None, now: datetime | None, labelled: bool) -> Watched:
     """Take in what is new, test it, decide, and write the decision down once."""
+    from tasks.serve.prediction_log import read_predictions
     from tasks.watch.watch import watch
 
     incoming = source or settings().incoming
     params = load_params(main_checkout() / PARAMS_FILE)
     moment = (now or datetime.now(UTC)).astimezone(UTC)
-    return watch(params, moment, Path(incoming) if incoming else None, has_labels=labelled)
+    since = moment - timedelta(days=params.watch.window_days)
+    served = read_predictions(settings().home, params.base.name, since)
+    return watch(params, moment, Path(incoming) if incoming else None, has_labels=labelled, served=served)
 
 
 @task(**OUTSIDE)

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from models.errors import UserError
-from models.saved import read_card
+from models.saved import CLIPS, read_card, read_clip_ids
 from tasks.labelling.outputs import Outputs
 from tasks.registry.client import find_version, registry, version_with_alias
 from tasks.registry.names import CHAMPION, MODEL_FOLDER, PREPROCESSING, REFERENCE
@@ -27,6 +27,7 @@ class Champion:
         weights: The sha256 of its weights.
         labels: Its classes, in order.
         recipe: How its video was taken in, and how incoming video has to be.
+        clip_ids: The labelled clips that it was made with.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Champion:
     weights: str
     labels: list[str]
     recipe: Recipe
+    clip_ids: frozenset[str]
 
 
 def champion_of(name: str) -> Champion:
@@ -57,10 +59,13 @@ def watched_version(name: str, version: int) -> Champion:
         UserError: It does not exist, or a file is not what was registered.
     """
     client = registry()
-    folder = verified_model(client, find_version(client, name, version))
+    found = find_version(client, name, version)
+    folder = verified_model(client, found)
+    verified_files(client, found, (), (f"{MODEL_FOLDER}/{CLIPS}",))
+    clip_ids = read_clip_ids(folder) if (folder / CLIPS).exists() else frozenset()
     card = read_card(folder)
     recipe = Preprocessing.read(folder / PREPROCESSING).recipe
-    return Champion(name, version, folder, card["weights_sha256"], card["labels"], recipe)
+    return Champion(name, version, folder, card["weights_sha256"], card["labels"], recipe, clip_ids)
 
 
 def reference_of(champion: Champion) -> Outputs:

@@ -67,11 +67,11 @@ def window_of(
         UserError: Incoming video or its labels cannot be read.
     """
     clips, notes = came_in(champion, now), list(notes)
-    wanted_N = _wanted(clips, reference, params, now, notes)
+    wanted_N = _wanted(clips, champion, reference, params, now, notes)
     outputs = seen_by(champion, clips[wanted_N].sort_values("clip_id"))
     if served is not None and len(served):
         answered = served_outputs(champion, served)
-        outputs = together(outputs, answered.part(_wanted(answered.clips, reference, params, now, notes)))
+        outputs = together(outputs, answered.part(_wanted(answered.clips, champion, reference, params, now, notes)))
     if len(outputs.clips):
         facts_ND = outputs.clips[list(FACTS)].to_numpy(np.float64)
         sound_N = np.isfinite(np.concatenate([outputs.embedding_ND, outputs.probability_NK, facts_ND], axis=1)).all(1)
@@ -94,13 +94,18 @@ def window_of(
 
 
 def _wanted(
-    clips: pd.DataFrame, reference: Outputs, params: WatchParams, now: datetime, notes: list[str]
+    clips: pd.DataFrame,
+    champion: Champion,
+    reference: Outputs,
+    params: WatchParams,
+    now: datetime,
+    notes: list[str],
 ) -> NDArray[np.bool_]:
     late = clips["at"] > now
     if late.any():
         notes.append(f"{late.sum()} clips say that they were recorded after this watch; the clock of a source is wrong")
     recent = ~late & (clips["at"] > now - timedelta(days=params.window_days))
-    known = clips["clip_id"].isin(reference.clips["clip_id"])
+    known = clips["clip_id"].isin({*champion.clip_ids, *reference.clips["clip_id"]})
     if (recent & known).any():
         notes.append(f"{(recent & known).sum()} clips are left out, as they are in the dataset that made the champion")
     wanted_N: NDArray[np.bool_] = (recent & ~known).to_numpy(bool)

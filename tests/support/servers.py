@@ -137,8 +137,9 @@ class ForgetfulProxy:
             do_GET = do_PUT = do_PATCH = do_DELETE = do_POST
 
             def _pass_on(self) -> None:
-                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-                headers = {key: value for key, value in self.headers.items() if key.lower() != "host"}
+                body = self._body()
+                own = ("host", "transfer-encoding")
+                headers = {key: value for key, value in self.headers.items() if key.lower() not in own}
                 answer = requests.request(self.command, server + self.path, data=body, headers=headers, timeout=60)
                 if self.path.endswith(path) and not proxy.forgotten:
                     proxy.forgotten += 1
@@ -151,6 +152,16 @@ class ForgetfulProxy:
                 self.send_header("Content-Length", str(len(answer.content)))
                 self.end_headers()
                 self.wfile.write(answer.content)
+
+            def _body(self) -> bytes:
+                if self.headers.get("Transfer-Encoding") != "chunked":
+                    return self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                body = b""  # an empty file is sent like this
+                while size := int(self.rfile.readline(), 16):
+                    body += self.rfile.read(size)
+                    self.rfile.readline()
+                self.rfile.readline()
+                return body
 
             def log_message(self, *arguments: object) -> None:
                 pass

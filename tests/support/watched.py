@@ -31,6 +31,8 @@ from tests.support.rounds import LABELS, MODEL, params_of
 
 NAME = "actions"
 RECIPE = Recipe(short_side=40, max_fps=30.0, jpeg_quality=90, min_duration_s=0.2, max_duration_s=60.0)
+TRAINED_ON = "cam99"
+"""A camera whose clips of day 8 the champion was made with, though its reference does not show them."""
 FIRST_DAY = datetime(2026, 1, 1, 12, tzinfo=UTC)
 _NUM_FRAMES, _SIDE, _SQUARE = 8, 40, 12
 
@@ -100,7 +102,8 @@ def add_champion(
     data, folder = root / "data", root / "version" / MODEL_FOLDER
     write_clips(data, Clips(cameras(0, 12), split="train"), Clips(cameras(12, 36), split="test"))
     folder.mkdir(parents=True)
-    save_model(folder / "saved", build_model(MODEL, len(LABELS), seed=seed), MODEL, LABELS)
+    model = build_model(MODEL, len(LABELS), seed=seed)
+    save_model(folder / "saved", model, MODEL, LABELS, clip_ids=[f"{TRAINED_ON}-8-{number}" for number in range(4)])
     for path in (folder / "saved").iterdir():
         path.rename(folder / path.name)
     (folder / "saved").rmdir()

@@ -16,7 +16,7 @@ from tasks.decisions import decisions
 from tasks.watch.memory import memory_file
 from tasks.watch.watch import answer, unanswered, watch
 from tests.support.registries import own_home
-from tests.support.watched import FIRST_DAY, NAME, Clips, add_champion, cameras, comes_in, watch_params
+from tests.support.watched import FIRST_DAY, NAME, TRAINED_ON, Clips, add_champion, cameras, comes_in, watch_params
 
 NOW = FIRST_DAY + timedelta(days=10)
 STRANGE = Clips(cameras(40, 60), days=(8,), strange=True)
@@ -105,6 +105,13 @@ def test_the_sequential_test_counts_a_day_once_and_only_when_it_is_over():
     assert "2026-01-11" not in state.partition('"past"')[0].partition('"seen"')[2]
     again = watch(watch_params(first_looks=0, window_days=6), NOW + timedelta(hours=2))
     assert again.findings.overall.evidence == first.findings.overall.evidence
+
+
+def test_clips_that_made_the_champion_are_left_out():
+    comes_in(USUAL, Clips([TRAINED_ON], days=(8,)))
+    found = watch(watch_params(), NOW)
+    assert found.findings.overall.clips == 80
+    assert found.findings.notes == ("4 clips are left out, as they are in the dataset that made the champion",)
 
 
 def test_other_parameters_of_the_sequential_test_begin_it_anew_and_say_so():
