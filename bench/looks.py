@@ -163,6 +163,7 @@ class _Bench:
             day=[f"{at:%Y-%m-%d}" for at in clips["at"]],
             group=[group_of(source, self.params.watch) for source in clips["source_id"]],
             label=clips["label"].where(clips["clip_id"].isin(list(known)), None),
+            measures=clips["clip_id"].isin(list(known)[: self.params.watch.request_at_random]),
         )
         embedding_ND = np.concatenate([part.embedding_ND for part in parts])
         probability_NK = np.concatenate([part.probability_NK for part in parts])
@@ -170,15 +171,20 @@ class _Bench:
         return Window(champion, outputs, (), f"{now} {len(known)}")
 
     def _asked(self, window: Window) -> list[str]:
-        outputs = window.outputs
+        """Clips that are asked about, those drawn at random first, as a request has them."""
+        outputs, watch = window.outputs, self.params.watch
+        order_N = np.random.default_rng([self.params.base.seed, 1]).permutation(len(outputs.clips))
+        drawn, rest = outputs.part(order_N[: watch.request_at_random]), order_N[watch.request_at_random :]
+        others = outputs.part(np.sort(rest))
         chosen_B = choose(
-            outputs.embedding_ND,
-            outputs.probability_NK,
-            outputs.clips["source_id"].to_numpy(),
-            budget=self.params.watch.request_clips,
+            others.embedding_ND,
+            others.probability_NK,
+            others.clips["source_id"].to_numpy(),
+            budget=watch.request_clips - watch.request_at_random,
+            labelled_MD=drawn.embedding_ND,
             seed=self.params.base.seed,
         )
-        return list(outputs.clips["clip_id"].iloc[chosen_B])
+        return [*drawn.clips["clip_id"], *others.clips["clip_id"].iloc[chosen_B]]
 
 
 def _right(outputs: Outputs) -> float:

@@ -214,6 +214,8 @@ class WatchParams(Section):
         hours_per_week: Hours of training that they may take together.
         min_labels: Labelled clips of the window without which retraining has nothing to learn from.
         request_clips: Clips that people are asked to label at a time.
+        request_at_random: So many of them are drawn at random, and accuracy is measured on these: of the others the
+            champion is unsure, so that it seems worse than it is.
         shown_clips: Clips that moved, as pictures in the report.
     """
 
@@ -235,6 +237,7 @@ class WatchParams(Section):
     hours_per_week: Positive = 24.0
     min_labels: Annotated[int, Field(ge=1)] = 20
     request_clips: Annotated[int, Field(ge=1)] = 60
+    request_at_random: Annotated[int, Field(ge=0)] = 30
     shown_clips: Annotated[int, Field(ge=1, le=100)] = 12
 
     @property

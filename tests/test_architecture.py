@@ -41,6 +41,16 @@ def test_a_stage_goes_into_the_run_cache(name: str) -> None:
     assert kept_by_git == []
 
 
+@pytest.mark.parametrize("name", STAGES)
+def test_git_keeps_the_outputs_that_dvc_does_not(name: str) -> None:
+    # One that both kept would make a new commit of every round.
+    entries = [entry for kind in ("outs", "metrics", "plots") for entry in STAGES[name].get(kind, [])]
+    by_git = {key for entry in entries if isinstance(entry, dict) for key, how in entry.items() if "cache" in how}
+    outputs = _outputs(STAGES[name])
+    ignored = subprocess.run(["git", "check-ignore", *outputs], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert set(ignored.stdout.split()) == set(outputs) - by_git
+
+
 def test_layout_and_dvc_yaml_name_the_same_files() -> None:
     outputs = {Path(output) for stage in STAGES.values() for output in _outputs(stage)}
     named = {value for value in vars(layout).values() if isinstance(value, Path)}

@@ -61,8 +61,8 @@ class Calendar:
         size: Height and width of a frame in pixels; even.
     """
 
-    look: str = "night"
-    quiet_days: int = 6
+    look: str = "high_camera"
+    quiet_days: int = 12
     cameras: int = 24
     every: int = 2
     clips_per_day: int = 4

@@ -37,9 +37,11 @@ _MORNING, _NOON = timedelta(days=1, minutes=30), timedelta(days=1, hours=12)
 def main(arguments: Sequence[str] | None = None) -> None:
     """Read the command line and live through the days."""
     parser = argparse.ArgumentParser(prog="python -m infra.demo.days", description=__doc__)
-    parser.add_argument("--days", type=int, default=14, metavar="N", help="how many (14)")
-    parser.add_argument("--look", default="night", metavar="NAME", help=f"one of {', '.join(LOOKS)} (night)")
-    parser.add_argument("--quiet-days", type=int, default=6, metavar="N", help="days before the look changes (6)")
+    parser.add_argument("--days", type=int, default=30, metavar="N", help="how many (30)")
+    parser.add_argument(
+        "--look", default="high_camera", metavar="NAME", help=f"one of {', '.join(LOOKS)} (high_camera)"
+    )
+    parser.add_argument("--quiet-days", type=int, default=12, metavar="N", help="days before the look changes (12)")
     parser.add_argument("--cameras", type=int, default=24, metavar="N", help="how many, the first of round one's (24)")
     parser.add_argument("--every", type=int, default=2, metavar="N", help="every so-many-th camera changes (2)")
     parser.add_argument("--clips-per-day", type=int, default=4, metavar="N", help="of each camera (4)")

@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import pandas as pd
 
 from models.clips.manifest import PSEUDO, labels_of, read_manifest
@@ -29,6 +30,7 @@ logger = logging.getLogger(__name__)
 
 COLUMNS = ("clip_id", "source_id", "captured_at", "predicted", "confidence", "label")
 _FORMAT = 1
+_WORTH = "chosen.json"
 _MOST_GUESSES = 3
 _FRAMES = 6
 _README = (
@@ -99,6 +101,7 @@ def request(
     out: Path,
     *,
     budget: int,
+    at_random: int = 0,
     per_source: int | None = None,
     uncertainty: Literal["margin", "entropy"] = "margin",
     seed: int = 0,
@@ -113,6 +116,8 @@ def request(
         data: The dataset's folder.
         out: Where requests lie.
         budget: Clips that people will look at.
+        at_random: So many of them are drawn at random. Only they say how often the model is right: the others are
+            chosen because it is unsure of them, and it is wrong about them more often than about all.
         per_source: Clips of one source, at most; see :func:`tasks.labelling.choose.choose`.
         uncertainty: See :func:`tasks.labelling.choose.choose`.
         seed: Of the choice.
@@ -122,14 +127,22 @@ def request(
         UserError: There is nothing to ask about, or features are not finite numbers, or a shard is damaged.
     """
     manifest = read_manifest(data / MANIFEST.name)
-    questions = _questions(_chosen(outputs, manifest, data, budget, per_source, uncertainty, seed), manifest)
+    chosen, drawn = _chosen(outputs, manifest, data, budget, at_random, per_source, uncertainty, seed)
+    questions = _questions(chosen, manifest)
     offered = list(labels) or sorted({*labels_of(manifest), *outputs.labels})
     folder = out / f"request-{_key(questions, offered)}"
     with alone_in(out):
         if new := not folder.exists():
             with replacing_folder(folder) as unfinished:
                 _write(questions, offered, ClipStore(data / SHARDS.name), folder.name, unfinished)
+                worth = [question.clip_id for question in questions[drawn:]]
+                (unfinished / _WORTH).write_text(json.dumps(worth), encoding="utf-8")
     return Request(folder, len(questions), len({question.source_id for question in questions}), new)
+
+
+def chosen_in(out: Path) -> set[str]:
+    """Clips that requests in ``out`` ask about because the model was unsure: they say nothing about its accuracy."""
+    return {clip_id for path in out.glob(f"request-*/{_WORTH}") for clip_id in json.loads(path.read_text())}
 
 
 def _chosen(
@@ -137,10 +150,12 @@ def _chosen(
     manifest: pd.DataFrame,
     data: Path,
     budget: int,
+    at_random: int,
     per_source: int | None,
     uncertainty: Literal["margin", "entropy"],
     seed: int,
-) -> Outputs:
+) -> tuple[Outputs, int]:
+    """The clips that are asked about, those drawn at random first, and how many these are."""
     outputs = outputs.part(outputs.clips["clip_id"].to_numpy(str).argsort())  # the file's order is nothing
     open_ids = manifest.loc[manifest["label"].isna() | (manifest["label_origin"] == PSEUDO), "clip_id"]
     known_N = outputs.clips["clip_id"].isin(manifest["clip_id"]).to_numpy()
@@ -152,20 +167,26 @@ def _chosen(
             f"{data / MANIFEST.name}: no clip that the model saw waits for a label; ingest new video with "
             "`videoloop ingest SOURCE --unlabelled` and let the model see it"
         )
-    candidates, labelled = outputs.part(open_N), outputs.part(known_N & ~open_N)
+    everything, labelled = outputs.part(open_N), outputs.part(known_N & ~open_N)
+    order_N = np.random.default_rng([seed, 1]).permutation(len(everything.clips))
+    drawn, candidates = everything.part(order_N[:at_random]), everything.part(np.sort(order_N[at_random:]))
+    if at_random >= min(budget, len(order_N)):
+        return drawn.part(np.arange(min(budget, len(drawn.clips)))), at_random
     chosen = choose(
         candidates.embedding_ND,
         candidates.probability_NK,
         candidates.clips["source_id"].to_numpy(),
-        budget=budget,
-        labelled_MD=labelled.embedding_ND,
+        budget=budget - at_random,
+        labelled_MD=np.concatenate([labelled.embedding_ND, drawn.embedding_ND]),
         per_source=per_source,
         uncertainty=uncertainty,
         seed=seed,
     )
-    if not len(chosen):
+    if not len(chosen) and not at_random:
         raise UserError(f"{data / MANIFEST.name}: every clip without a label looks exactly like a labelled one")
-    return candidates.part(chosen)
+    places = {clip_id: place for place, clip_id in enumerate(everything.clips["clip_id"])}
+    asked = [*drawn.clips["clip_id"], *candidates.part(chosen).clips["clip_id"]]
+    return everything.part(np.array([places[clip_id] for clip_id in asked], np.int64)), at_random
 
 
 def _questions(chosen: Outputs, manifest: pd.DataFrame) -> list[Question]:

@@ -195,7 +195,7 @@ def _harm(part: Outputs, held_out: Outputs, params: WatchParams, seed: int) -> t
             clips=len(part.clips),
         )
     ]
-    labelled = part.part(part.clips["label"].notna().to_numpy())
+    labelled = part.part((part.clips["label"].notna() & part.clips["measures"]).to_numpy(bool))
     if len(labelled.clips):
         measured = measured_drop(right_N, sources, _right(labelled), labelled.clips["source_id"].to_numpy(), **shared)
         harm.append(

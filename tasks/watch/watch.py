@@ -160,6 +160,7 @@ def _request(champion: Champion, findings: Findings, params: Params, choice: Cho
             incoming_folder(champion.recipe),
             requests_folder(),
             budget=params.watch.request_clips,
+            at_random=min(params.watch.request_at_random, params.watch.request_clips),
             seed=params.base.seed,
             labels=champion.labels,
         )

@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 
 from models.errors import UserError
 from tasks.labelling.outputs import Outputs
+from tasks.labelling.request import chosen_in
 from tasks.params import WatchParams
 from tasks.watch.champion import Champion
 from tasks.watch.incoming import came_in, seen_by
 from tasks.watch.memory import day_of
 from tasks.watch.outputs import FACTS
+from tasks.watch.place import requests_folder
 from tasks.watch.served import served_outputs, together
 
 
@@ -28,7 +30,8 @@ class Window:
     Attributes:
         champion: Whose eyes it is seen with.
         outputs: What the champion makes of them; ``clips`` has the manifest's columns, ``at``, ``day``, ``is_over``
-            (whether the sequential test may look at the day) and ``group``.
+            (whether the sequential test may look at the day), ``group`` and ``measures`` (whether its label, if it has
+            one, may measure accuracy).
         notes: What a person should know, such as clips that were left out.
         key: Identity of the watch.
     """
@@ -83,6 +86,8 @@ def window_of(
         # A day that is not over would be counted with the clips that it has by now.
         is_over=[day < today or not timed for day, timed in zip(days, clips["timed"], strict=True)],
         group=[group_of(source, params) for source in clips["source_id"]],
+        # Where the champion was unsure it is wrong more often: such labels teach, and do not measure.
+        measures=~clips["clip_id"].isin(list(chosen_in(requests_folder()))),
     )
     outputs = Outputs(clips, outputs.embedding_ND, outputs.probability_NK, outputs.labels)
     return Window(champion, outputs, tuple(notes), _key(champion, clips, params, today))

@@ -9,7 +9,7 @@ from infra.demo.looks import LOOKS
 from infra.demo.takes import ACTIONS
 from models.errors import UserError
 
-TINY = Calendar(quiet_days=1, cameras=4, clips_per_day=2, num_frames=3, size=(32, 32))
+TINY = Calendar(look="night", quiet_days=1, cameras=4, clips_per_day=2, num_frames=3, size=(32, 32))
 
 
 def contents(folder):

@@ -17,7 +17,7 @@ from models.errors import UserError
 from tasks.dataset import alone_in, store_clips
 from tasks.labelling import request as module
 from tasks.labelling.outputs import Outputs
-from tasks.labelling.request import COLUMNS, Request, request
+from tasks.labelling.request import COLUMNS, Request, chosen_in, request
 from tests.support.questions import HOSTILE_SOURCE, SEED, SPLIT, outputs_of, write_half_labelled
 from tests.support.results import HOSTILE
 
@@ -58,11 +58,28 @@ def test_a_request_is_a_folder_to_look_at_and_to_fill_in(data: Path) -> None:
         assert (row["predicted"], row["confidence"]) == (LABELS[probability.argmax()], f"{probability.max():.4f}")
         assert facts["label"].isna()[row["clip_id"]]
     assert sorted(bytes_of(made.folder)) == sorted(
-        ["README.txt", "contact_sheet.html", "label_studio.json", "label_studio.xml", "labels.csv"]
+        ["README.txt", "chosen.json", "contact_sheet.html", "label_studio.json", "label_studio.xml", "labels.csv"]
         + [f"clips/{number:04d}.mp4" for number in range(2, 8)]
     )
     assert len((made.folder / "README.txt").read_text().splitlines()) == 3
     assert [path.name for path in made.folder.parent.iterdir()] == [made.folder.name]
+
+
+def test_clips_drawn_at_random_are_asked_about_first_and_kept_apart_from_those_that_were_chosen(data: Path) -> None:
+    outputs = outputs_of(write_half_labelled(data), LABELS)
+    made = ask(data, outputs, at_random=2)
+    asked = [row["clip_id"] for row in table_of(made.folder)]
+    assert len(set(asked)) == 6
+    assert chosen_in(made.folder.parent) == set(asked[2:])
+    assert chosen_in(ask(data, outputs, at_random=6).folder.parent) == set(asked[2:])
+    assert set(asked) <= chosen_in(ask(data.parent / "data", outputs, at_random=0).folder.parent) | set(asked[:2])
+
+
+def test_what_is_drawn_at_random_does_not_depend_on_what_the_model_is_unsure_of(data: Path) -> None:
+    outputs = outputs_of(write_half_labelled(data), LABELS)
+    sure = Outputs(outputs.clips, outputs.embedding_ND, outputs.probability_NK[:, ::-1] ** 4, LABELS)
+    first, second = (table_of(ask(data, seen, at_random=3).folder) for seen in (outputs, sure))
+    assert [row["clip_id"] for row in first[:3]] == [row["clip_id"] for row in second[:3]]
 
 
 def test_films_show_the_stored_frames(data: Path) -> None:

@@ -60,6 +60,17 @@ def test_drift_of_unknown_harm_asks_for_labels_once():
     assert (again.action, again.decision.what) == ("nothing", "wait for labels")
 
 
+def test_labels_of_clips_that_were_chosen_as_unsure_teach_and_do_not_measure(watched):
+    comes_in(STRANGE, wrong=True)
+    unmeasured = [f"{camera}-8-{number}-strange" for camera in cameras(40, 60) for number in (0, 1, 2)]
+    request = watched / "requests" / "request-1"
+    request.mkdir(parents=True)
+    (request / "chosen.json").write_text(json.dumps(unmeasured))
+    overall = watch(watch_params(), NOW).findings.overall
+    assert overall.labelled == 80
+    assert [harm.clips for harm in overall.harm if harm.how == "measured"] == [20]
+
+
 def test_drift_without_harm_is_benign():
     comes_in(STRANGE, wrong=False)
     found = watch(watch_params(), NOW)
