@@ -5,16 +5,21 @@ import os
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from tasks.process import readable, speak
-from tasks.settings import hush, main_checkout, prefect_environment, settings
+from tasks.settings import ServeSettings, hush, main_checkout, prefect_environment, settings
+
+if TYPE_CHECKING:
+    from tasks.promote import Promotion
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+label_app = typer.Typer(no_args_is_help=True, help="Ask people for labels, and take them back.")
+app.add_typer(label_app, name="label")
 console = Console()
 
 Name = Annotated[str | None, typer.Argument(help="Registered model; default: base.name of params.yaml.")]
@@ -40,10 +45,12 @@ def run(
 ) -> None:
     """Run one round: ingest, validate, search, fine-tune, evaluate, report, register, judge."""
     from infra import servers
+    from tasks.params import PARAMS_FILE, load_params
     from tasks.repository import demand_ready
     from tasks.workspace import last_source
 
     demand_ready(main_checkout())
+    load_params(main_checkout() / PARAMS_FILE)  # a mistake in it costs no start of servers and names this file
     where = str(source.absolute()) if source else last_source()
     started = servers.up(console.print)
     os.environ.update(
@@ -64,7 +71,12 @@ def run(
 
 
 @app.command()
-def ingest(source: Annotated[Path, typer.Argument(help="A folder per class, or a CSV or Parquet table.")]) -> None:
+def ingest(
+    source: Annotated[Path, typer.Argument(help="A folder per class, or a CSV or Parquet table.")],
+    unlabelled: Annotated[
+        bool, typer.Option("--unlabelled", help="A folder per source, or a table without the column label.")
+    ] = False,
+) -> None:
     """Bring video into data/ of this checkout; `dvc repro` goes on from there."""
     from tasks.ingest import ingest as bring_in
     from tasks.layout import DATA
@@ -72,11 +84,13 @@ def ingest(source: Annotated[Path, typer.Argument(help="A folder per class, or a
     from tasks.workspace import add_data_here
 
     params = load_params()
-    found = bring_in(source, DATA, params.ingest, params.split, seed=params.base.seed)
+    found = bring_in(source, DATA, params.ingest, params.split, seed=params.base.seed, has_labels=not unlabelled)
     version = add_data_here()
     for path, reason in found.quarantined:
         console.print(f"quarantined {path}: {reason}", markup=False)
     console.print(f"{found.clips} clips ({found.new_clips} new), {found.sources} sources, {found.classes} classes")
+    if found.unlabelled:
+        console.print(f"{found.unlabelled} clips have no label yet")
     console.print(f"dataset version {version}; `git add data.dvc && git commit` names it, `dvc repro` trains on it")
 
 
@@ -147,6 +161,18 @@ def predict(
 
 
 @app.command()
+def serve(
+    name: Name = None,
+    port: Annotated[int | None, typer.Option(help="Default: VIDEOLOOP_SERVE_PORT, or 8000.")] = None,
+) -> None:
+    """Answer over HTTP with the champion, and follow its alias."""
+    from tasks.serve.run import serve as answer
+
+    config = ServeSettings() if port is None else ServeSettings(port=port)
+    answer(name or _default_name(), config)
+
+
+@app.command()
 def promote(
     name: Name = None,
     version: Annotated[int | None, typer.Option(help="Default: the challenger.")] = None,
@@ -155,7 +181,7 @@ def promote(
     """Make a version the champion."""
     from tasks.promote import promote as crown
 
-    console.print(crown(name or _default_name(), version, who=_who(), why=why))
+    _say(crown(name or _default_name(), version, who=_who(), why=why))
 
 
 @app.command()
@@ -163,7 +189,7 @@ def rollback(name: Name = None, why: Why = "") -> None:
     """Give the alias back to the champion before this one."""
     from tasks.promote import rollback as take_back
 
-    console.print(take_back(name or _default_name(), who=_who(), why=why))
+    _say(take_back(name or _default_name(), who=_who(), why=why))
 
 
 @app.command()
@@ -185,6 +211,61 @@ def reproduce(
         console.print("equal to the byte" if found.equal else "[red]the weights differ[/red]")
         if not found.equal:
             raise typer.Exit(1)
+
+
+@label_app.command("request")
+def request_labels(
+    outputs: Annotated[Path, typer.Argument(help="What a model made of clips of data/, as the watch writes it.")],
+    budget: Annotated[int, typer.Option(min=1, help="Clips that people will look at.")] = 50,
+    per_source: Annotated[int | None, typer.Option(min=1, help="Clips of one source, at most.")] = None,
+    out: Annotated[Path, typer.Option(help="Where requests lie.")] = Path("requests"),
+) -> None:
+    """Choose the clips most worth a person's time, and write them into a folder to look at and to fill in."""
+    from tasks.labelling.outputs import read_outputs
+    from tasks.labelling.request import request
+    from tasks.layout import DATA
+    from tasks.params import load_params
+
+    params = load_params()
+    labels, seed = params.validate_.labels, params.base.seed
+    made = request(read_outputs(outputs), DATA, out, budget=budget, per_source=per_source, seed=seed, labels=labels)
+    state = "" if made.new else ", which was there already"
+    console.print(f"{made.clips} clips of {made.sources} sources: {made.folder}{state}", highlight=False, markup=False)
+
+
+@label_app.command("receive")
+def receive_labels(
+    answers: Annotated[Path, typer.Argument(help="labels.csv of a request, or Label Studio's JSON export.")],
+    new_classes: Annotated[bool, typer.Option("--new-classes", help="Take labels that the dataset lacks.")] = False,
+    replace: Annotated[bool, typer.Option("--replace", help="Let labels differ from those that clips have.")] = False,
+) -> None:
+    """Take labels back into data/ and person_labels.csv: all of the file, or nothing."""
+    from tasks.dataset import waits
+    from tasks.labelling.receive import receive
+    from tasks.layout import DATA, PERSON_LABELS
+    from tasks.params import load_params
+    from tasks.workspace import add_data_here
+
+    params = load_params()
+    allowed, seed = params.validate_.labels, params.base.seed
+    found = receive(answers, DATA, params.split, seed=seed, allowed=allowed, new_classes=new_classes, replace=replace)
+    version = add_data_here()
+    for label, clips in found.taken.items():
+        console.print(f"{label}: {clips}{' (new class)' if label in found.new_classes else ''}", markup=False)
+    for label, clips in found.waiting.items():
+        console.print(waits(label, clips), markup=False)
+    splits = ", ".join(f"{clips} in {split}" for split, clips in found.splits.items())
+    taken = sum(found.taken.values())
+    console.print(f"{taken} labels taken ({splits or 'none new'}), {found.repeated} known, {found.skipped} skipped")
+    console.print(
+        f"dataset version {version}; `git add {PERSON_LABELS} data.dvc && git commit` lets the next round train on it"
+    )
+
+
+def _say(promotion: "Promotion") -> None:
+    before = f", was {promotion.previous}" if promotion.previous else ""
+    news = before if promotion.changed else " already"
+    console.print(f"{promotion.name}: champion is version {promotion.version}{news}", highlight=False)
 
 
 def _default_name() -> str:

@@ -43,7 +43,7 @@ def ingest(work: Workspace) -> Timed[IngestSummary]:
     with stopwatch() as clock:
         summary = bring_in(Path(work.source), work.root / DATA, params.ingest, params.split, seed=params.base.seed)
         version = workspace.add_data(work)
-        workspace.commit(work, f"data: {summary.clips} clips, {summary.sources} sources ({version[:8]})")
+        workspace.commit_data(work, f"data: {summary.clips} clips, {summary.sources} sources ({version[:8]})")
     return Timed(summary, clock.seconds)
 
 
@@ -79,7 +79,7 @@ def register(work: Workspace, commit: str) -> Timed[int]:
 
     with stopwatch() as clock:
         dataset = workspace.dataset_version(work.root)
-        version = enter(work.root, work.params, commit=commit, dataset_version=dataset)
+        version = enter(work.root, work.params, commit=commit, dataset_version=dataset, round_name=work.name)
     return Timed(version, clock.seconds)
 
 
@@ -103,10 +103,12 @@ def introduce(work: Workspace, version: Timed[int]) -> None:
 
 @task(**_OUTSIDE)
 def publish(work: Workspace, commit: str, version: Timed[int]) -> None:
-    """Let the next round start from this one, and link the report where people look."""
+    """Let the next round start from this one, and show people where it ended."""
     from tasks.summary import report_address
+    from tasks.tracking import end_round
 
     workspace.publish(work, commit)
+    end_round(work.params.base.name, work.name)
     create_link_artifact(
         key="report",
         link=report_address(work.params.base.name, version.value),

@@ -19,11 +19,15 @@ from pathlib import Path
 import psutil
 import requests
 from filelock import FileLock, Timeout
+from requests.adapters import HTTPAdapter
+from urllib3.util import Retry
 
 from models.errors import UserError
+from tasks.kept_secret import kept_secret
 from tasks.settings import Settings, prefect_environment, settings
 
 WORK_POOL = "videoloop"
+_WEBHOOK_KEY = "MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY"
 _PATIENCE_S = 120
 
 
@@ -112,6 +116,14 @@ def healthy(name: str, url: str) -> bool:
         return False
 
 
+def patient_session() -> requests.Session:
+    """A session that asks again where Prefect says that its database is busy (503), as it may while it starts."""
+    session = requests.Session()
+    busy = Retry(total=8, backoff_factor=0.2, status_forcelist=[503], allowed_methods=None)
+    session.mount("http://", HTTPAdapter(max_retries=busy))
+    return session
+
+
 @contextmanager
 def _alone(config: Settings) -> Iterator[None]:
     config.home.mkdir(parents=True, exist_ok=True)
@@ -128,8 +140,21 @@ def _start_mlflow(config: Settings) -> Server:
     command = [sys.executable, "-m", "mlflow", "server", "--host", config.host, "--port", str(config.mlflow_port)]
     command += ["--backend-store-uri", f"sqlite:///{config.home / 'mlflow.db'}"]
     command += ["--artifacts-destination", str(config.home / "mlartifacts"), "--workers", "1"]
-    # The job runner executes what clients name (CVE-2026-0545); nothing here needs it.
-    return _spawn("mlflow", command, f"http://{address}", config, {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"})
+    return _spawn("mlflow", command, f"http://{address}", config, _mlflow_environment(config))
+
+
+def _mlflow_environment(config: Settings) -> dict[str, str]:
+    return {
+        # The job runner executes what clients name (CVE-2026-0545); nothing here needs it.
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        # `videoloop serve` listens on this machine, without TLS, for promotions.
+        "MLFLOW_WEBHOOK_ALLOWED_SCHEMES": "http,https",
+        "MLFLOW_WEBHOOK_ALLOW_PRIVATE_IPS": "true",
+        # A webhook that a service registers just now is called for the next promotion, not for one in a minute.
+        "MLFLOW_WEBHOOK_CACHE_TTL": "2",
+        # Without a fixed key a restarted server could not read the webhooks' secrets any more.
+        _WEBHOOK_KEY: os.environ.get(_WEBHOOK_KEY) or kept_secret(config, "mlflow-webhooks"),
+    }
 
 
 def _start_prefect(config: Settings) -> Server:
@@ -155,14 +180,15 @@ def _prepare_prefect(config: Settings, prefect: Server, *, fresh: bool) -> None:
     limit: dict[str, object] = {"name": config.slot, "limit": config.slots, "active": True}
     if fresh:
         limit["active_slots"] = 0
-    answer = requests.post(f"{prefect.url}/v2/concurrency_limits/", json=limit, timeout=30)
-    if answer.status_code == requests.codes.conflict:
-        answer = requests.patch(f"{prefect.url}/v2/concurrency_limits/{config.slot}", json=limit, timeout=30)
-    answer.raise_for_status()
-    pool = {"name": WORK_POOL, "type": "process"}
-    answer = requests.post(f"{prefect.url}/work_pools/", json=pool, timeout=30)
-    if answer.status_code != requests.codes.conflict:
+    with patient_session() as session:
+        answer = session.post(f"{prefect.url}/v2/concurrency_limits/", json=limit, timeout=30)
+        if answer.status_code == requests.codes.conflict:
+            answer = session.patch(f"{prefect.url}/v2/concurrency_limits/{config.slot}", json=limit, timeout=30)
         answer.raise_for_status()
+        pool = {"name": WORK_POOL, "type": "process"}
+        answer = session.post(f"{prefect.url}/work_pools/", json=pool, timeout=30)
+        if answer.status_code != requests.codes.conflict:
+            answer.raise_for_status()
     root = config.home.parent if config.home.name == ".videoloop" else Path.cwd()
     deploy = subprocess.run(
         [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all", "--prefect-file", "infra/prefect.yaml"],

@@ -1,30 +1,28 @@
-"""Take labelled video into the dataset: ``python -m tasks.ingest SOURCE``.
+"""Take video into the dataset: ``python -m tasks.ingest SOURCE``.
 
 The dataset only grows: clips that an earlier source brought stay when a later one does not name them. A clip is known
 by its content, so ingesting the same source again decodes nothing; what the latest source says about a known clip (its
-label, source, time) is what holds. To take clips out, remove ``manifest.parquet`` and ingest what should stay: stored
-frames are used again, splits are assigned anew.
+label, source, time) is what holds, except that a label which a person gave on request (``person_labels.csv``) stays.
+Video without labels waits in the dataset for such a label. To take clips out, remove ``manifest.parquet`` and ingest
+what should stay: stored frames are used again, splits are assigned anew.
 """
 
-import fcntl
 import json
 import logging
-import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from models.clips.manifest import SCHEMA, manifest_note, read_manifest, write_manifest
 from models.errors import UserError
-from tasks.layout import DATA, MANIFEST, QUARANTINE, SHARDS
+from tasks.dataset import alone_in, kept_splits, known_clips, labelled, settled, store_clips, waits
+from tasks.labelling.table import read_label_table
+from tasks.layout import DATA, PERSON_LABELS, QUARANTINE, SHARDS
 from tasks.params import IngestParams, SplitParams, load_params
 from tasks.process import run_stage
-from tasks.split import assign_splits
 from tasks.video.clips import Recipe, Refused
 from tasks.video.identity import Candidate, identified
 from tasks.video.intake import store_missing
@@ -47,6 +45,7 @@ class IngestSummary:
         sources: In the dataset.
         classes: In the dataset.
         quarantined: Path and reason of everything in the source that was not taken.
+        unlabelled: Clips in the dataset that have no label yet.
     """
 
     clips: int
@@ -54,6 +53,7 @@ class IngestSummary:
     sources: int
     classes: int
     quarantined: list[tuple[str, str]]
+    unlabelled: int = 0
 
 
 def ingest(
@@ -63,6 +63,7 @@ def ingest(
     split: SplitParams,
     *,
     seed: int,
+    has_labels: bool = True,
     num_workers: int | None = None,
 ) -> IngestSummary:
     """Decode what is new in ``source`` into shards, and write the manifest and the quarantine list.
@@ -72,25 +73,28 @@ def ingest(
 
     Args:
         source: A folder per class or a table; see :func:`tasks.video.sources.read_claims`.
-        data: The dataset's folder; made if it is missing.
+        data: The dataset's folder; made if it is missing. Beside it may lie the label table.
         ingest: Section ``ingest``.
         split: Section ``split``.
         seed: Breaks ties between sources when splitting.
+        has_labels: Whether the source says what its clips show.
         num_workers: Decoding processes; default: one a CPU. The result does not depend on it.
 
     Raises:
         UserError: The source cannot be used as it is; the manifest is as it was.
     """
     recipe = Recipe(**ingest.model_dump(exclude={"clips_per_shard"}))
-    claims = read_claims(source)
-    with _alone_in(data):
-        known = _known(data)
+    claims = read_claims(source, has_labels=has_labels)
+    by_person = read_label_table(data.parent / PERSON_LABELS.name)
+    with alone_in(data):
+        known = known_clips(data)
         candidates, rejected = identified(claims)
         _report(rejected)
         others = known[~known["clip_id"].isin([candidate.clip_id for candidate in candidates])]
-        kept = _kept_splits(known, data, split, seed)
+        kept = kept_splits(known, data, split, seed)
         if candidates:  # before hours of decoding: would what is claimed make a dataset?
-            _with_splits(others, [_claimed(candidate) for candidate in candidates], kept, split, seed)
+            claimed = _together(others, [_claimed(candidate) for candidate in candidates])
+            settled(labelled(claimed, known, by_person), kept, split, seed)
         shelf = Shelf(data / SHARDS.name, recipe, ingest.clips_per_shard, set(known["shard"]))
         _check_others(others, shelf, data)
         before = refused_before(data / QUARANTINE.name, _recipe_key(recipe))
@@ -102,62 +106,26 @@ def ingest(
         rows = [_row(candidate, shelf) for candidate in candidates if candidate.clip_id not in refusals]
         if not rows and others.empty:
             raise UserError(f"{source}: nothing in it could be taken; {rejected[0].claim.uri} {rejected[0].refused}")
-        manifest = _with_splits(others, rows, kept, split, seed)
-        write_manifest(manifest, data / MANIFEST.name, note=_split_key(split, seed))
+        found = settled(labelled(_together(others, rows), known, by_person), kept, split, seed)
+        manifest = found.clips
+        store_clips(manifest, data, split, seed)
         shelf.sweep(manifest["shard"])
         for leftover in data.glob(".*.parquet.*"):
             leftover.unlink()
+    for label, num_clips in found.waiting.items():
+        logger.warning("%s", waits(label, num_clips))
     return IngestSummary(
         clips=len(manifest),
         new_clips=int((~manifest["clip_id"].isin(known["clip_id"])).sum()),
         sources=manifest["source_id"].nunique(),
         classes=manifest["label"].nunique(),
         quarantined=[(entry.claim.uri, str(entry.refused)) for entry in rejected],
+        unlabelled=int(manifest["label"].isna().sum()),
     )
 
 
-@contextmanager
-def _alone_in(data: Path) -> Iterator[None]:
-    data.mkdir(parents=True, exist_ok=True)
-    folder = os.open(data, os.O_RDONLY)
-    try:
-        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-    except BlockingIOError:
-        raise UserError(f"{data}: another ingest is writing here; wait for it to end") from None
-    finally:
-        os.close(folder)
-
-
-def _known(data: Path) -> pd.DataFrame:
-    path = data / MANIFEST.name
-    return read_manifest(path) if path.exists() else pd.DataFrame({name: [] for name in SCHEMA.names}, dtype=object)
-
-
-def _kept_splits(known: pd.DataFrame, data: Path, split: SplitParams, seed: int) -> dict[str, str]:
-    """The assignments that stay: of sources with ``split.by: source``, else of clips."""
-    if known.empty or (split.by != "given" and manifest_note(data / MANIFEST.name) != _split_key(split, seed)):
-        return {}
-    return dict(zip(known[_split_unit(split)], known["split"], strict=True))
-
-
-def _split_unit(split: SplitParams) -> str:
-    return "source_id" if split.by == "source" else "clip_id"
-
-
-def _split_key(split: SplitParams, seed: int) -> str:
-    return json.dumps({**split.model_dump(), "seed": seed}, sort_keys=True)
-
-
-def _with_splits(
-    others: pd.DataFrame, rows: list[dict[str, Any]], kept: dict[str, str], split: SplitParams, seed: int
-) -> pd.DataFrame:
-    clips = pd.DataFrame([*others.to_dict("records"), *rows])
-    clips["captured_at"] = pd.to_datetime(clips["captured_at"], utc=True)
-    stays = clips[_split_unit(split)].map(kept)
-    clips["split"] = clips["split"].fillna(stays) if split.by == "given" else stays
-    clips["split"] = assign_splits(clips, split, seed=seed)
-    return clips
+def _together(others: pd.DataFrame, rows: list[dict[str, Any]]) -> pd.DataFrame:
+    return pd.DataFrame([*others.to_dict("records"), *rows])
 
 
 def _claimed(candidate: Candidate) -> dict[str, Any]:
@@ -168,6 +136,7 @@ def _claimed(candidate: Candidate) -> dict[str, Any]:
         "uri": claim.uri,
         "sha256": candidate.fingerprint.sha256,
         "label": claim.label,
+        "label_origin": None,
         "start_s": claim.segment.start_s,
         "captured_at": claim.captured_at,
         "split": claim.split,
@@ -209,7 +178,7 @@ def _recipe_key(recipe: Recipe) -> str:
 
 
 def main() -> None:
-    """Ingest the source that the command line names into ``data/``."""
+    """Ingest the labelled source that the command line names into ``data/``."""
     if len(sys.argv) != 2:
         raise UserError("usage: python -m tasks.ingest SOURCE (a folder per class, or a table)")
     params = load_params()

@@ -5,7 +5,6 @@ Legend: N clips.
 
 import hashlib
 import json
-import logging
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -35,9 +34,8 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion
 
-logger = logging.getLogger(__name__)
-
 _DIGITS = 6
+_HEADING = "**Verdict**"
 
 Outcome = Literal["first", "better", "not worse", "worse", "undecided"]
 
@@ -99,7 +97,6 @@ def judge(workspace: Path, params: Params, version: int) -> Verdict:
     if not known:
         record("judge", name, f"version {version}: {verdict.outcome}", verdict.text, asdict(verdict), key=key)
     _tag(client, name, verdict)
-    logger.info("%s", verdict.text)
     return verdict
 
 
@@ -216,8 +213,14 @@ def _sentence(
 
 
 def _tag(client: "MlflowClient", name: str, verdict: Verdict) -> None:
+    """Show the verdict where people promote: as tags, and as the first paragraph of the description."""
     with reachable():
         for field, value in asdict(verdict).items():
             if field != "version" and value is not None:
                 tag = VERDICT if field == "outcome" else f"{VERDICT}.{field}"
                 client.set_model_version_tag(name, str(verdict.version), tag, str(value))
+        written = client.get_model_version(name, str(verdict.version)).description or ""
+        paragraphs = [part for part in written.split("\n\n") if not part.startswith(_HEADING)]
+        described = "\n\n".join([f"{_HEADING} {verdict.text}", *paragraphs])
+        if described != written:
+            client.update_model_version(name, str(verdict.version), described)

@@ -6,6 +6,7 @@ DATA = Path("data")
 MANIFEST = DATA / "manifest.parquet"
 QUARANTINE = DATA / "quarantine.parquet"
 SHARDS = DATA / "shards"
+PERSON_LABELS = Path("person_labels.csv")
 
 CHAMPION = Path("champion")
 CHAMPION_NOTE = Path("champion.json")

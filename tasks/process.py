@@ -18,9 +18,22 @@ _PR_SET_PDEATHSIG = 1
 def die_with_parent() -> None:
     """Have the kernel kill this process when its parent dies (Linux; elsewhere nothing happens).
 
-    A killed ``dvc repro`` leaves its stage running as an orphan, which could write while the next run does.
+    A killed ``dvc repro`` leaves its stage running as an orphan, which could write while the next run does. If that
+    happened before this call, as while the stage imported its libraries, it ends here.
     """
     _die_with(os.getppid())
+    if (starter := os.environ.get(_STARTER)) and not _descends_from(int(starter)):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+_STARTER = "VIDEOLOOP_STARTER"
+"""Names the process that called :func:`run_child`, to all that come of the call."""
+
+
+def _descends_from(ancestor: int) -> bool:
+    import psutil  # a model that is served elsewhere comes without it
+
+    return any(process.pid == ancestor for process in psutil.Process().parents())
 
 
 def run_stage(main: Callable[[], object]) -> None:
@@ -39,10 +52,23 @@ def run_stage(main: Callable[[], object]) -> None:
 
 
 def speak() -> None:
-    """Show on stderr what our own modules log, and of the libraries only warnings."""
+    """Show on stderr what our own modules log, and of the libraries only warnings.
+
+    Nothing of Prefect: it writes to the terminal by itself, and would repeat a person's mistake with its trace.
+    """
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
-    for name in ("__main__", "flows", "tasks", "models", "infra"):
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(_worth_showing)  # a library may set its own loggers' levels
+    for name in _OWN:
         logging.getLogger(name).setLevel(logging.INFO)
+
+
+def _worth_showing(record: logging.LogRecord) -> bool:
+    package = record.name.partition(".")[0]
+    return package in _OWN or (record.levelno >= logging.WARNING and package != "prefect")
+
+
+_OWN = ("__main__", "flows", "tasks", "models", "infra")
 
 
 def readable(main: Callable[[], object]) -> int:
@@ -78,7 +104,8 @@ def run_child(command: Sequence[str], cwd: Path, env: Mapping[str, str]) -> int:
     def bound() -> None:
         _die_with(parent)
 
-    child = subprocess.Popen(command, cwd=cwd, env=dict(env), stdin=subprocess.DEVNULL, preexec_fn=bound)
+    env = {**env, _STARTER: str(parent)}
+    child = subprocess.Popen(command, cwd=cwd, env=env, stdin=subprocess.DEVNULL, preexec_fn=bound)
     try:
         return child.wait()
     except BaseException:

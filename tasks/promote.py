@@ -129,7 +129,8 @@ def _crown(
             raise _refused(kind, name, version, seen, reign.current, who, why)
         find_version(client, name, version)  # somebody may have deleted it meanwhile
         evidence = {"who": who, "verdict": found.tags.get(VERDICT)}
-        move(client, kind, name, version, before=reign.current, why=f"{why} ({who})", evidence=evidence)
+        reason = f"{why} ({who})" if why else f"{who} gave no reason"
+        move(client, kind, name, version, before=reign.current, why=reason, evidence=evidence)
     return Promotion(name, version, seen)
 
 

@@ -19,7 +19,7 @@ from models.saved import read_card
 from tasks import layout
 from tasks.decisions import record
 from tasks.params import Params
-from tasks.registry.client import reachable, registry, versions_with_key
+from tasks.registry.client import reachable, registry, report_link, versions_with_key
 from tasks.registry.lock import alone_with
 from tasks.registry.names import CHECKSUMS, COMMIT, DATASET, KEY, WEIGHTS
 from tasks.registry.trust import registration_key, sha256
@@ -36,7 +36,7 @@ _ATTEMPTS = 3
 _PAUSE_S = 1.0
 
 
-def register(workspace: Path, params: Params, *, commit: str, dataset_version: str) -> int:
+def register(workspace: Path, params: Params, *, commit: str, dataset_version: str, round_name: str = "") -> int:
     """Register the model of ``workspace``; the same ``dvc.lock`` is the same version.
 
     Args:
@@ -44,6 +44,7 @@ def register(workspace: Path, params: Params, *, commit: str, dataset_version: s
         params: Its parameters.
         commit: The Git commit that holds its ``dvc.lock``.
         dataset_version: DVC's hash of ``data/``.
+        round_name: The round under whose MLflow run this one is nested.
 
     Returns:
         The version's number.
@@ -56,7 +57,7 @@ def register(workspace: Path, params: Params, *, commit: str, dataset_version: s
     with alone_with(name), reachable():
         if known := versions_with_key(client, name, KEY, identity.key):
             return _recorded(name, int(known[0].version), client, identity)
-        logged = _logged_model(client, name, identity) or _log(client, workspace, params, identity)
+        logged = _logged_model(client, name, identity) or _log(client, workspace, params, identity, round_name)
         version = _create_version(client, name, logged, identity, _description(workspace, params, logged))
         return _recorded(name, version, client, identity)
 
@@ -104,14 +105,16 @@ def _logged_model(client: "MlflowClient", name: str, identity: _Identity) -> "Lo
     return next((model for model in found if model.status == LoggedModelStatus.READY), None)
 
 
-def _log(client: "MlflowClient", workspace: Path, params: Params, identity: _Identity) -> "LoggedModel":
+def _log(
+    client: "MlflowClient", workspace: Path, params: Params, identity: _Identity, round_name: str
+) -> "LoggedModel":
     """Log run, metrics, report and model; the model counts as logged once all of it is there."""
     from mlflow.models.model import Model
 
     from tasks.registry.package import write_package
 
     experiment = experiment_named(client, params.base.name)
-    run_id = _start_run(client, experiment, params, identity)
+    run_id = _start_run(client, experiment, params, identity, round_name)
     try:
         model = client.create_logged_model(
             experiment, name=params.base.name, source_run_id=run_id, tags=identity.tags, model_type="video-classifier"
@@ -131,12 +134,12 @@ def _log(client: "MlflowClient", workspace: Path, params: Params, identity: _Ide
     return client.get_logged_model(model.model_id)
 
 
-def _start_run(client: "MlflowClient", experiment: str, params: Params, identity: _Identity) -> str:
+def _start_run(client: "MlflowClient", experiment: str, params: Params, identity: _Identity, round_name: str) -> str:
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
     tags = {**identity.tags, "videoloop.stage": "register"}
-    if settings().round:
-        tags["mlflow.parentRunId"] = round_run(client, experiment, settings().round)
+    if round_name:
+        tags["mlflow.parentRunId"] = round_run(client, experiment, round_name)
     run_id = str(client.create_run(experiment, run_name="register", tags=tags).info.run_id)
     where = json.dumps({"commit": identity.commit, "path": "data.dvc", "md5": identity.dataset}, sort_keys=True)
     dataset = Dataset(params.base.name, identity.dataset, source_type="dvc", source=where)
@@ -173,11 +176,11 @@ def _headline(metrics: dict[str, Any]) -> dict[str, float]:
 def _description(workspace: Path, params: Params, logged: "LoggedModel") -> str:
     metrics = _metrics(workspace)
     accuracy, low, high = (f"{metrics[key]:.3f}" for key in ("accuracy", "accuracy_low", "accuracy_high"))
-    run = f"#/experiments/{logged.experiment_id}/runs/{logged.source_run_id}"
+    report = report_link(logged.experiment_id, str(logged.source_run_id))
     return (
         f"Accuracy {accuracy} ({params.evaluate.confidence:.0%} interval {low} to {high}); "
         f"test clips: {metrics['clips']}, sources: {metrics['sources']}.\n\n"
-        f"[Report of the round]({run}/artifacts/{layout.REPORT.name}) · [Run]({run})"
+        f"[Report of the round]({report}) · [Run]({report.partition('/artifacts')[0]})"
     )
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from models.errors import UserError
 
-_CODE = ("flows", "tasks", "models", "dvc.yaml", "params.yaml")
+_CODE = ("flows", "tasks", "models", "dvc.yaml", "params.yaml", "person_labels.csv")
 
 
 def git(root: Path, *arguments: str, check: bool = True) -> str:

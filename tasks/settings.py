@@ -6,11 +6,13 @@ import subprocess
 from functools import lru_cache
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+# No telemetry, no chatter, no unpickling; the environment may say otherwise.
 _QUIET = {
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_LOGGING_LEVEL": "WARNING",
     "DO_NOT_TRACK": "1",
     "DVC_NO_ANALYTICS": "1",
     "GX_ANALYTICS_ENABLED": "false",
@@ -88,6 +90,47 @@ class Settings(BaseSettings):
             return str(entry["url"])
         except (FileNotFoundError, KeyError, ValueError, ProcessLookupError):
             return None
+
+
+class ServeSettings(BaseSettings):
+    """The service of predictions, from ``VIDEOLOOP_SERVE_*`` variables.
+
+    Attributes:
+        host: Address on which it listens; other than loopback only with ``api_key``.
+        port: Its port.
+        url: Where the MLflow server reaches it; default: its own address where that is loopback, else there is no
+            webhook and the registry is only polled.
+        api_key: What clients must send, as ``X-API-Key`` or ``Authorization: Bearer``.
+        webhook_secret: With which MLflow signs; default: one made once and kept in the home.
+        max_upload_mb: Larger uploads are refused.
+        max_duration_s: Longer videos are refused.
+        decode_timeout_s: A video that takes longer to decode is refused.
+        max_pending: Requests at a time; more are asked to come back.
+        max_batch: Windows of video in one forward pass.
+        max_wait_ms: A request waits so long for others to share its pass.
+        poll_s: The registry is asked so often who is champion.
+        device: On which the model computes; default: a GPU where there is one.
+        log_share: Share of predictions that are logged for the watch, 0 to 1.
+        log_max_mb: The oldest logged predictions go when there are more.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="VIDEOLOOP_SERVE_", frozen=True)
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8000, ge=0, le=65535)
+    url: str = ""
+    api_key: SecretStr = SecretStr("")
+    webhook_secret: SecretStr = SecretStr("")
+    max_upload_mb: float = Field(default=64.0, gt=0)
+    max_duration_s: float = Field(default=120.0, gt=0)
+    decode_timeout_s: float = Field(default=30.0, gt=0)
+    max_pending: int = Field(default=256, ge=1)
+    max_batch: int = Field(default=8, ge=1)
+    max_wait_ms: float = Field(default=10.0, ge=0)
+    poll_s: float = Field(default=5.0, gt=0)
+    device: str = ""
+    log_share: float = Field(default=1.0, ge=0, le=1)
+    log_max_mb: float = Field(default=512.0, gt=0)
 
 
 def prefect_environment(config: Settings) -> dict[str, str]:

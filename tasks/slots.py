@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from threading import Event
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 from uuid import UUID
 
 from models.errors import UserError
@@ -24,8 +24,10 @@ logger = logging.getLogger(__name__)
 _LEASE_S = 60
 """A holder that is killed gives its slot back after so long."""
 
-_PATIENCE_S = 5
-"""While it waits for a slot, a trial looks so often whether the search was stopped."""
+_PAUSE_S = 1.0
+"""While all slots are taken, a trial asks again so often."""
+
+_ALL_TAKEN = object()
 
 
 class StoppedError(Exception):
@@ -158,43 +160,42 @@ class PrefectSlots:
 
     @contextmanager
     def _slot(self, stopped: Event) -> Iterator[None]:
-        import httpx
-        from prefect.concurrency._asyncio import ConcurrencySlotAcquisitionError
+        from prefect.concurrency._leases import maintain_concurrency_lease
 
-        slot = None
-        while slot is None and self.answers:
-            if stopped.is_set():
-                raise StoppedError
-            try:
-                slot = self._enter()
-            except TimeoutError:
-                self._read_size()  # all slots taken, or nobody there?
-            except ConcurrencySlotAcquisitionError as error:
-                if not isinstance(error.__cause__, httpx.TransportError):
-                    raise self._missing() from None
-                self._lost(error.__cause__)
-        try:
+        lease = self._wait_for_lease(stopped)
+        if lease is None:
             yield
+            return
+        try:
+            with maintain_concurrency_lease(lease, _LEASE_S, suppress_warnings=True):
+                yield
         finally:
-            if slot:
-                try:
-                    slot.__exit__(None, None, None)
-                except httpx.HTTPError as error:
-                    self._lost(error)
+            self._ask(lambda client: client.release_concurrency_slots_with_lease(lease))
 
-    def _enter(self) -> AbstractContextManager[None]:
-        from prefect.concurrency.sync import concurrency
+    def _wait_for_lease(self, stopped: Event) -> UUID | None:
+        """The lease on a slot; None where the server does not answer.
 
-        slot = concurrency(
-            self._limit,
-            occupy=1,
-            strict=True,  # a limit that does not exist would otherwise let everyone through
-            timeout_seconds=_PATIENCE_S,
-            lease_duration=_LEASE_S,
-            raise_on_lease_renewal_failure=False,
-        )
-        slot.__enter__()
-        return slot
+        Prefect's own ``concurrency`` waits on a thread of its own, which does not hear that the search was stopped.
+        """
+        while not stopped.is_set():
+            answer = self._ask(self._try_to_lease)
+            if answer is not _ALL_TAKEN:
+                return cast("UUID | None", answer)
+            stopped.wait(_PAUSE_S)
+        raise StoppedError
+
+    def _try_to_lease(self, client: "SyncPrefectClient") -> Any:
+        import httpx
+
+        try:
+            answer = client.increment_concurrency_slots_with_lease([self._limit], 1, "concurrency", _LEASE_S).json()
+        except httpx.HTTPStatusError as error:
+            if error.response.status_code == httpx.codes.LOCKED:
+                return _ALL_TAKEN
+            raise
+        if not answer["limits"]:  # Prefect lets everyone through a limit that does not exist
+            raise self._missing()
+        return UUID(answer["lease_id"])
 
     def _ask(self, question: "Callable[[SyncPrefectClient], Any]") -> Any:
         """The server's answer; None where it does not answer."""

@@ -19,6 +19,18 @@ _LEAST_GAIN = 1e-9
 _MISSING_COST = 1e4
 
 
+class UnsplittableClassError(UserError):
+    """A class is not in train, val and test, and cannot be.
+
+    Attributes:
+        label: The class.
+    """
+
+    def __init__(self, message: str, label: str) -> None:
+        super().__init__(message)
+        self.label = label
+
+
 def assign_splits(clips: pd.DataFrame, params: SplitParams, *, seed: int) -> pd.Series:
     """Assign each clip to train, val or test.
 
@@ -32,7 +44,8 @@ def assign_splits(clips: pd.DataFrame, params: SplitParams, *, seed: int) -> pd.
         The split of each row.
 
     Raises:
-        UserError: A class cannot be split that way; the message names the class and the remedy.
+        UnsplittableClassError: A class cannot be split that way; the message names the class and the remedy.
+        UserError: There are fewer than two classes, or the order or the wish that decides is unknown.
     """
     if clips["label"].nunique() < 2:
         only = ", ".join(map(str, clips["label"].unique())) or "none"
@@ -151,9 +164,10 @@ def _check_enough_sources(clips: pd.DataFrame) -> None:
     num_sources = clips.groupby("label")["source_id"].nunique()
     if (few := num_sources[num_sources < len(SPLITS)]).any():
         label, count = few.index[0], int(few.iloc[0])
-        raise UserError(
+        raise UnsplittableClassError(
             f"class {label!r} has {count} source{'s' if count > 1 else ''}, and train, val and test need one each: add "
-            "clips of it from other sources (source_id in the table), or set split.by: time in params.yaml"
+            "clips of it from other sources (source_id in the table), or set split.by: time in params.yaml",
+            str(label),
         )
 
 
@@ -171,7 +185,9 @@ def _check_every_class(clips: pd.DataFrame, splits: pd.Series, by: str) -> None:
     for label, counts in present.iterrows():
         for split in SPLITS:
             if counts[split] == 0:
-                raise UserError(f"class {str(label)!r} has no clip in {split} (split.by: {by}): {_REMEDY[by]}")
+                raise UnsplittableClassError(
+                    f"class {str(label)!r} has no clip in {split} (split.by: {by}): {_REMEDY[by]}", str(label)
+                )
 
 
 _REMEDY = {

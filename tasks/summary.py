@@ -7,9 +7,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
+from models.clips.manifest import read_manifest
 from tasks.ingest import IngestSummary
 from tasks.judge import Verdict
-from tasks.layout import METRICS
+from tasks.layout import MANIFEST, METRICS, REPORT
+from tasks.registry.client import registry, report_link
 from tasks.settings import settings
 from tasks.workspace import Workspace
 
@@ -56,6 +58,7 @@ class Round:
         seconds: Wall time by step.
         ingested: What ingest found.
         metrics: ``results/evaluate/metrics.json``.
+        unseen: Whether no source of the test was trained on.
         verdict: The judge's, in words.
         report: Address of the report.
     """
@@ -66,6 +69,7 @@ class Round:
     seconds: dict[str, float]
     ingested: IngestSummary
     metrics: dict[str, Any]
+    unseen: bool
     verdict: str
     report: str
 
@@ -79,6 +83,7 @@ def summarise(
 ) -> Round:
     """Collect what a round has found before its workspace goes."""
     name = work.params.base.name
+    sources = read_manifest(work.root / MANIFEST).groupby("split")["source_id"].agg(set)
     return Round(
         name=name,
         version=version.value,
@@ -91,6 +96,7 @@ def summarise(
         },
         ingested=ingested.value,
         metrics=json.loads((work.root / METRICS).read_text()),
+        unseen=sources.loc["test"].isdisjoint(sources.loc["train"]),
         verdict=verdict.value.text,
         report=report_address(name, version.value),
     )
@@ -98,10 +104,9 @@ def summarise(
 
 def report_address(name: str, version: int) -> str:
     """Where the report of a version can be opened: its place in the MLflow UI, or the store without a server."""
-    from mlflow import MlflowClient
-
+    client = registry()
+    version_run = str(client.get_model_version(name, str(version)).run_id)
     uri = settings().mlflow_uri
-    run = MlflowClient(uri).get_model_version(name, str(version)).run_id
     if uri.startswith("http"):
-        return f"{uri}/get-artifact?path=report.html&run_uuid={run}"
-    return f"runs:/{run}/report.html"
+        return f"{uri}/{report_link(client.get_run(version_run).info.experiment_id, version_run)}"
+    return f"runs:/{version_run}/{REPORT.name}"

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
+_KIND = {"mlflow.experimentKind": "custom_model_development"}
+"""Which of its faces the MLflow UI shows: without it, that for language models."""
+
+
 class Tracker:
     """One MLflow run, written to in batches.
 
@@ -122,6 +126,23 @@ def round_run(client: "MlflowClient", experiment_id: str, name: str) -> str:
     return str(client.create_run(experiment_id, run_name=name, tags={"videoloop.round": name}).info.run_id)
 
 
+def end_round(experiment: str, name: str) -> None:
+    """End the MLflow run of the round ``name``, if any of its stages ran; those that were killed are marked so."""
+    from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
+
+    client = MlflowClient(settings().mlflow_uri)
+    try:
+        experiment_id = experiment_named(client, experiment)
+        for run in client.search_runs([experiment_id], f"tags.`videoloop.round` = '{name}'"):
+            nested = f"tags.`mlflow.parentRunId` = '{run.info.run_id}' and attributes.status = 'RUNNING'"
+            for killed in client.search_runs([experiment_id], nested):
+                client.set_terminated(killed.info.run_id, "KILLED")
+            client.set_terminated(run.info.run_id)
+    except (MlflowException, OSError) as error:
+        logger.warning("MLflow does not answer, so this round's run stays open: %s", str(error).splitlines()[0])
+
+
 def experiment_named(client: "MlflowClient", name: str) -> str:
     """The id of the experiment ``name``, created where it is missing, also when two processes try at once.
 
@@ -134,7 +155,7 @@ def experiment_named(client: "MlflowClient", name: str) -> str:
     local = settings().mlflow_uri.startswith("sqlite")
     location = (settings().home / "mlartifacts").as_uri() if local else None
     try:
-        return client.create_experiment(name, artifact_location=location)
+        return client.create_experiment(name, artifact_location=location, tags=_KIND)
     except MlflowException:
         if found := client.get_experiment_by_name(name):
             return str(found.experiment_id)

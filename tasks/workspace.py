@@ -151,6 +151,19 @@ def dataset_version(root: Path) -> str:
     return str(yaml.safe_load((root / "data.dvc").read_text())["outs"][0]["md5"])
 
 
+def commit_data(workspace: Workspace, message: str) -> None:
+    """Have a commit name the dataset version, unless the branch or the last round does.
+
+    Nothing else goes into it: in the workspace of a round that was killed lie results, some of them half done.
+    """
+    version = git(workspace.root, "hash-object", "data.dvc")
+    for known in ("HEAD", LATEST):
+        if git(workspace.root, "rev-parse", "--verify", "--quiet", f"{known}:data.dvc", check=False) == version:
+            return
+    git(workspace.root, "add", "data.dvc")
+    git(workspace.root, "commit", "--quiet", "--no-verify", "--message", message, "--only", "--", "data.dvc")
+
+
 def commit(workspace: Workspace, message: str) -> str:
     """Commit the round's state; return the commit.
 
@@ -280,6 +293,7 @@ def _created(checkout: Path, config: Settings, source: str) -> Workspace:
         if listed:
             git(workspace.root, "checkout", LATEST, "--", *listed)
             checkout_data(workspace)
+            checkout_results(workspace)  # DVC skips only stages whose results are in place
     _note(config, workspace, ready=True)
     return workspace
 
@@ -297,7 +311,7 @@ def _add_worktree(checkout: Path, workspace: Workspace, *arguments: str) -> None
     git(checkout, "worktree", "prune")
     git(checkout, "worktree", "add", "--quiet", *arguments)
     local = workspace.root / ".dvc" / "config.local"
-    local.write_text(f"[cache]\n    dir = {checkout / '.dvc' / 'cache'}\n")
+    local.write_text(f"[cache]\n    dir = {checkout / '.dvc' / 'cache'}\n[core]\n    autostage = true\n")
 
 
 def _note(config: Settings, workspace: Workspace, *, ready: bool) -> None:

@@ -34,6 +34,13 @@ def test_a_stage_writes_only_into_the_folder_of_its_name(name: str) -> None:
     assert all(output.startswith(f"results/{name}/") for output in _outputs(STAGES[name]))
 
 
+@pytest.mark.parametrize("name", STAGES)
+def test_a_stage_goes_into_the_run_cache(name: str) -> None:
+    # DVC leaves a stage out of it when an output that is neither metric nor plot is kept by Git.
+    kept_by_git = [entry for entry in STAGES[name].get("outs", []) if isinstance(entry, dict)]
+    assert kept_by_git == []
+
+
 def test_layout_and_dvc_yaml_name_the_same_files() -> None:
     outputs = {Path(output) for stage in STAGES.values() for output in _outputs(stage)}
     named = {value for value in vars(layout).values() if isinstance(value, Path)}

@@ -2,6 +2,8 @@
 
 ``clip_id`` is a hash of what the clip shows; ``shard`` and ``row`` say where its frames are. ``width``, ``height``,
 ``fps``, ``codec`` and ``rotation`` describe the original video (sizes after rotation); ``frames`` counts stored frames.
+A clip without a label has no split either. ``label_origin`` says where a label comes from that no source of video gave:
+``person`` by a labelling request, ``pseudo`` by a model that was sure enough; such a clip is only ever trained on.
 """
 
 import os
@@ -14,6 +16,7 @@ import pyarrow.parquet as pq
 from models.errors import UserError
 
 SPLITS = ("train", "val", "test")
+PERSON, PSEUDO = "person", "pseudo"
 _NOTE = b"videoloop.note"
 
 SCHEMA = pa.schema(
@@ -25,6 +28,7 @@ SCHEMA = pa.schema(
         pa.field("shard", pa.string(), nullable=False),
         pa.field("row", pa.int32(), nullable=False),
         pa.field("label", pa.string()),
+        pa.field("label_origin", pa.string()),
         pa.field("start_s", pa.float64(), nullable=False),
         pa.field("end_s", pa.float64(), nullable=False),
         pa.field("captured_at", pa.timestamp("us", tz="UTC")),
@@ -41,18 +45,20 @@ SCHEMA = pa.schema(
         pa.field("motion", pa.float32(), nullable=False),
     ]
 )
+# Columns that manifests of earlier versions lack: read, and written, as empty.
+_LATER = ("label_origin",)
 
 
 def write_manifest(manifest: pd.DataFrame, path: Path, *, note: str = "") -> None:
     """Write ``manifest`` sorted by ``clip_id``, all or nothing: the same clips give the same bytes.
 
     Args:
-        manifest: The columns of ``SCHEMA``.
+        manifest: The columns of ``SCHEMA``; ``label_origin`` may be missing.
         path: The file.
         note: Text for the whole manifest, such as how its splits came about; see :func:`manifest_note`.
     """
     table = pa.Table.from_pandas(
-        manifest.sort_values("clip_id")[SCHEMA.names], schema=SCHEMA, preserve_index=False
+        _completed(manifest).sort_values("clip_id")[SCHEMA.names], schema=SCHEMA, preserve_index=False
     ).replace_schema_metadata({_NOTE: note.encode()} if note else None)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     pq.write_table(table, temporary, compression="zstd")
@@ -77,10 +83,15 @@ def read_manifest(path: Path) -> pd.DataFrame:
         raise UserError(f"{path}: there is no dataset here; run `videoloop ingest SOURCE` or `dvc checkout`") from None
     except (pa.ArrowInvalid, OSError) as error:
         raise UserError(f"{path}: this is not a readable manifest ({error}); run `dvc checkout --force`") from None
-    if missing := [name for name in SCHEMA.names if name not in table.column_names]:
+    if missing := [name for name in SCHEMA.names if name not in {*table.column_names, *_LATER}]:
         raise UserError(f"{path}: column {missing[0]} is missing; make the dataset again with `videoloop ingest`")
-    manifest: pd.DataFrame = table.select(SCHEMA.names).to_pandas()
+    manifest: pd.DataFrame = _completed(table.to_pandas())[SCHEMA.names]
     return manifest
+
+
+def _completed(manifest: pd.DataFrame) -> pd.DataFrame:
+    missing = [name for name in _LATER if name not in manifest]
+    return manifest.assign(**{name: pd.Series(None, manifest.index, dtype="str") for name in missing})
 
 
 def labels_of(manifest: pd.DataFrame) -> list[str]:

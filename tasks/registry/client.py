@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from models.errors import UserError
+from tasks.layout import REPORT
 from tasks.settings import hush, settings
 
 if TYPE_CHECKING:
@@ -111,3 +112,8 @@ def _quoted(name: str) -> str:
     if "'" in name:
         raise UserError(f"{name}: a model's name has no quotation marks")
     return name
+
+
+def report_link(experiment_id: str, run_id: str) -> str:
+    """Where the MLflow UI shows the report of the run that registered a model, relative to the server's address."""
+    return f"#/experiments/{experiment_id}/runs/{run_id}/artifacts/{REPORT.name}"

@@ -1,6 +1,7 @@
 """The MLflow model as a folder: weights, exported program, preprocessing, the code that serves, checksums."""
 
 import io
+import json
 import shutil
 import tempfile
 import warnings
@@ -18,10 +19,10 @@ from models.export import export_program
 from models.saved import CARD, CLIPS, WEIGHTS, load_model
 from tasks import layout
 from tasks.params import Params
-from tasks.registry.names import MODEL_FOLDER, PREPROCESSING, PROGRAM
-from tasks.registry.serving import Preprocessing
+from tasks.registry.names import EXAMPLE, EXAMPLE_ANSWER, MODEL_FOLDER, PREPROCESSING, PROGRAM
+from tasks.registry.serving import Preprocessing, VideoClassifier
 from tasks.registry.trust import write_checksums
-from tasks.video.clips import Recipe
+from tasks.video.clips import WHOLE, Job, Recipe
 
 if TYPE_CHECKING:
     from mlflow.models.model import Model
@@ -48,6 +49,7 @@ _REQUIREMENTS_OF_FAMILY = {
     "x3d": ("pytorchvideo",),
 }
 _USUAL_DURATION_S = 2.0
+_EXAMPLE_LIMIT_S = 10.0
 
 
 def write_package(workspace: Path, params: Params, mlflow_model: "Model", folder: Path) -> str:
@@ -104,8 +106,23 @@ def _write_model(workspace: Path, params: Params, target: Path) -> str:
         shutil.copyfile(source / name, target / name)
     export_program(model, target / PROGRAM)
     preprocessing(workspace, params).write(target / PREPROCESSING)
+    _write_example(target)
     family: str = card["model"]["family"]
     return family
+
+
+def _write_example(folder: Path) -> None:
+    """A video and the answer to it: a service that gives another one elsewhere is broken."""
+    from tasks.video.decode import decode
+
+    example = folder / EXAMPLE
+    example.write_bytes(_example_video())
+    classifier = VideoClassifier.load(folder)
+    # The file is our own, so it needs no process of its own.
+    (clip,) = decode(Job(str(example), (WHOLE,), classifier.recipe(_EXAMPLE_LIMIT_S)))
+    answer = classifier.answer(clip)
+    content = {"probabilities": answer.probabilities, "error": answer.error}
+    (folder / EXAMPLE_ANSWER).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
 def preprocessing(workspace: Path, params: Params) -> Preprocessing:

@@ -2,12 +2,12 @@
 
 A clip that was ingested and the file that it came from therefore give the same probabilities. Travels with the model.
 
-Shapes: T frames, H height, W width, C channels, K classes, N windows.
+Shapes: T frames, H height, W width, C channels, S side of the model's input, D features, K classes, N windows.
 """
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import numpy as np
 import simplejpeg
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from models.build import VideoModel
 from models.clips.augment import Preprocess
@@ -75,47 +76,98 @@ class Answer:
     error: str | None = None
 
 
+@dataclass(frozen=True)
+class Inference:
+    """What the model makes of windows.
+
+    Attributes:
+        probabilities_NK: Rows sum to 1.
+        embedding_ND: The backbone's features, mean over time.
+    """
+
+    probabilities_NK: NDArray[np.float32]
+    embedding_ND: NDArray[np.float32]
+
+
 class VideoClassifier:
     """A model with everything around it: files in, labels out."""
 
-    def __init__(self, model: VideoModel, labels: Sequence[str], preprocessing: Preprocessing) -> None:
+    def __init__(
+        self, model: VideoModel, labels: Sequence[str], preprocessing: Preprocessing, device: str = "cpu"
+    ) -> None:
         self.labels = list(labels)
-        self._model = model.eval()
+        self._device = torch.device(device)
+        self._model = model.eval().to(self._device)
         self._preprocess = Preprocess(model.clip_input)
         self._preprocessing = preprocessing
 
     @classmethod
-    def load(cls, folder: Path) -> "VideoClassifier":
+    def load(cls, folder: Path, device: str = "cpu") -> "VideoClassifier":
         """Read a model's folder, which was checked before.
 
         Raises:
             UserError: Something in it is missing or damaged.
         """
         model, card = load_model(folder)
-        return cls(model, card["labels"], Preprocessing.read(folder / PREPROCESSING))
+        return cls(model, card["labels"], Preprocessing.read(folder / PREPROCESSING), device)
 
     def classify(self, paths: Sequence[Path]) -> Iterator[Answer]:
         """Answer for each of ``paths`` in order; a video that cannot be read does not stop the others."""
-        recipe = self._preprocessing.recipe
         # What is longer than a training clip may be is cut into windows below, not refused.
-        served = Recipe(**{**asdict(recipe), "max_duration_s": max(recipe.max_duration_s, _MAX_SERVED_S)})
-        jobs = (Job(str(path.absolute()), (Segment(),), served) for path in paths)
+        recipe = self.recipe(max(self._preprocessing.recipe.max_duration_s, _MAX_SERVED_S))
+        jobs = (Job(str(path.absolute()), (Segment(),), recipe) for path in paths)
         for (outcome,) in decode_all(jobs):
-            yield self._answer(outcome)
+            yield self.answer(outcome)
 
-    def _answer(self, clip: DecodedClip | Refused) -> Answer:
+    def recipe(self, max_duration_s: float) -> Recipe:
+        """How a video is decoded for this model, where it may last ``max_duration_s``."""
+        return replace(self._preprocessing.recipe, max_duration_s=max_duration_s)
+
+    def answer(self, clip: DecodedClip | Refused) -> Answer:
+        """The mean over the windows of a decoded video."""
         if isinstance(clip, Refused):
             return Answer({}, str(clip))
+        try:
+            found = self.infer(self.windows(clip))
+        except Refused as refused:
+            return Answer({}, str(refused))
+        return Answer(self.by_label(found.probabilities_NK.mean(0)))
+
+    def by_label(self, probabilities_K: NDArray[np.float32]) -> dict[str, float]:
+        """Probabilities by label, in the model's order."""
+        return {label: float(value) for label, value in zip(self.labels, probabilities_K, strict=True)}
+
+    def windows(self, clip: DecodedClip) -> Tensor:
+        """What the model takes of a decoded video: ``clip_NCTSS``.
+
+        Raises:
+            Refused: What came from the decoding process are no pictures: a hostile file may have taken it over.
+        """
         times_s = np.asarray(clip.times_s)
         try:
-            mean_K = np.mean([self._probabilities(clip, times_s, chosen) for chosen in self._windows(clip)], axis=0)
-        except ValueError:  # what came from the decoding process are no pictures: a hostile file may have taken it over
-            return Answer({}, "its decoded frames are damaged")
-        return Answer({label: float(value) for label, value in zip(self.labels, mean_K, strict=True)})
+            windows = [self._pictures(clip, times_s, chosen) for chosen in self._chosen(clip, times_s)]
+            return torch.cat([self._preprocess(clip_THWC[None]) for clip_THWC in windows])
+        except (ValueError, IndexError):
+            raise Refused("its decoded frames are damaged") from None
 
-    def _windows(self, clip: DecodedClip) -> list[NDArray[np.intp]]:
+    def noise(self, num_windows: int) -> Tensor:
+        """Windows of noise, always the same, for trials without a video."""
+        clip_input, generator = self._model.clip_input, torch.Generator().manual_seed(0)
+        shape = (num_windows, clip_input.num_frames, clip_input.size, clip_input.size, 3)
+        return self._preprocess(torch.randint(0, 256, shape, generator=generator, dtype=torch.uint8))
+
+    def infer(self, clip_NCTSS: Tensor, batch_size: int = 1) -> Inference:
+        """Run the model over windows, which may be of several videos, ``batch_size`` at a time."""
+        probabilities, embeddings = [], []
+        with torch.inference_mode():
+            for clip_BCTSS in torch.split(clip_NCTSS, batch_size):
+                features_BTD = self._model.features(clip_BCTSS.to(self._device))
+                probabilities.append(self._model.head(features_BTD).float().softmax(1).cpu())
+                embeddings.append(features_BTD.float().mean(1).cpu())
+        return Inference(torch.cat(probabilities).numpy(), torch.cat(embeddings).numpy())
+
+    def _chosen(self, clip: DecodedClip, times_s: NDArray[np.float64]) -> list[NDArray[np.intp]]:
         """Frames of each window: the whole of an ordinary clip, evenly spread windows of a long video."""
-        times_s = np.asarray(clip.times_s)
         duration_s = clip.facts.end_s - clip.facts.start_s
         if duration_s <= self._preprocessing.recipe.max_duration_s:
             return [np.arange(len(times_s))]
@@ -125,13 +177,7 @@ class VideoClassifier:
         windows = [np.flatnonzero((times_s >= start_s) & (times_s <= start_s + window_s)) for start_s in starts_s]
         return [window for window in windows if len(window)]
 
-    def _probabilities(
-        self, clip: DecodedClip, times_s: NDArray[np.float64], chosen: NDArray[np.intp]
-    ) -> NDArray[np.float32]:
+    def _pictures(self, clip: DecodedClip, times_s: NDArray[np.float64], chosen: NDArray[np.intp]) -> Tensor:
         indices = chosen[frame_indices(times_s[chosen] - times_s[chosen[0]], self._model.clip_input)]
         decoded = {index: simplejpeg.decode_jpeg(clip.frames[index], colorspace="RGB") for index in set(indices)}
-        clip_THWC = torch.from_numpy(np.stack([decoded[index] for index in indices]))
-        with torch.inference_mode():
-            logits_1K = self._model(self._preprocess(clip_THWC[None]))
-            probabilities_K: NDArray[np.float32] = logits_1K.float().softmax(1)[0].numpy()
-        return probabilities_K
+        return torch.from_numpy(np.stack([decoded[index] for index in indices]))

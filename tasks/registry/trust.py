@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from models.errors import UserError
 from models.saved import CARD, WEIGHTS
 from tasks.decisions import decision
-from tasks.registry.names import CHECKSUMS, MODEL_FOLDER, PREPROCESSING
+from tasks.registry.names import CHECKSUMS, EXAMPLE, EXAMPLE_ANSWER, MODEL_FOLDER, PREPROCESSING
 from tasks.settings import settings
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 CHECKSUMS_FILE = "checksums.json"
 _LOGGED_MODEL = "models:/"
 _NEEDED_TO_PREDICT = tuple(f"{MODEL_FOLDER}/{name}" for name in (WEIGHTS, CARD, PREPROCESSING))
+_EXAMPLE = tuple(f"{MODEL_FOLDER}/{name}" for name in (EXAMPLE, EXAMPLE_ANSWER))
 
 
 def write_checksums(folder: Path) -> str:
@@ -35,23 +36,33 @@ def write_checksums(folder: Path) -> str:
     return sha256(target)
 
 
-def verified_model(client: "MlflowClient", version: "ModelVersion") -> Path:
+def verified_model(client: "MlflowClient", version: "ModelVersion", *, with_example: bool = False) -> Path:
     """The folder with weights, card and preprocessing of ``version``, downloaded where needed and checked.
+
+    Args:
+        client: Of the registry; not asked when everything was downloaded before.
+        version: Which.
+        with_example: Also an example and the answer to it, where they were registered with the version.
 
     Raises:
         UserError: A file is missing or is not what was registered, or videoloop did not register the version.
     """
-    return verified_files(client, version, _NEEDED_TO_PREDICT) / MODEL_FOLDER
+    optional = _EXAMPLE if with_example else ()
+    return verified_files(client, version, _NEEDED_TO_PREDICT, optional) / MODEL_FOLDER
 
 
-def verified_files(client: "MlflowClient", version: "ModelVersion", names: Sequence[str]) -> Path:
+def verified_files(
+    client: "MlflowClient", version: "ModelVersion", names: Sequence[str], optional: Sequence[str] = ()
+) -> Path:
     """A folder with the files ``names`` of ``version``, downloaded where needed and checked.
+
+    Those of ``optional`` are there where they were registered with the version.
 
     Raises:
         UserError: As :func:`verified_model`.
     """
     cache = _Cache(client, version)
-    for name in names:
+    for name in (*names, *(name for name in optional if name in cache.listed)):
         cache.file(name)
     return cache.folder
 

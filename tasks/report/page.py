@@ -2,26 +2,21 @@
 
 import json
 import logging
-import unicodedata
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
 
 from models.clips.shards import ClipStore
 from models.files import replacing
 from tasks import layout
 from tasks.params import BaseParams, EvaluateParams, ReportParams
 from tasks.report import sections
+from tasks.report.environment import page_environment
 from tasks.report.pictures import pictures
 from tasks.report.results import read_round
 from tasks.statistics.bootstrap import Interval
 
 logger = logging.getLogger(__name__)
-
-_EMBEDDINGS = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
 
 
 def report(
@@ -48,7 +43,7 @@ def report(
     """
     found = read_round(workspace)
     page = (
-        _environment()
+        page_environment(Path(__file__).parent, ends=_ends, points=_points, number=_number)
         .get_template("template.html.j2")
         .render(
             name=base.name,
@@ -72,34 +67,6 @@ def report(
     with replacing(out) as temporary:
         temporary.write_text(page, encoding="utf-8")
     logger.info("%s: %.1f MB", out, len(page.encode()) / 1e6)
-
-
-def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        finalize=_visible,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"percent": _percent, "ends": _ends, "points": _points, "number": _number}
-    return environment
-
-
-def _visible(value: Any) -> Any:
-    """Spell out what would turn text round or move it: names come from people and files."""
-    if not isinstance(value, str) or isinstance(value, Markup):
-        return value
-    return "".join(f"\\u{ord(character):04x}" if _moves_text(character) else character for character in value)
-
-
-def _moves_text(character: str) -> bool:
-    return unicodedata.category(character) == "Cc" or unicodedata.bidirectional(character) in _EMBEDDINGS
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f}%"
 
 
 def _ends(interval: Interval) -> str:

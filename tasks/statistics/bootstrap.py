@@ -88,7 +88,7 @@ def source_bootstrap(
         _standard_error(sum_S, num_clips_S, resamples, seed),
         float(scaled_N.std()) / math.sqrt(len(scaled_N)),  # were all clips independent
     )
-    below, above = (low + (high - low) * end for end in _scaled_interval(mean, error, len(sum_S), confidence))
+    below, above = (low + (high - low) * end for end in logit_interval(mean, error, len(sum_S), confidence))
     estimate = float(values_N.mean())
     return Interval(estimate, min(below, estimate), max(above, estimate))  # rounding aside, they are in order
 
@@ -121,16 +121,8 @@ def paired_source_bootstrap(
     )
 
 
-def _standard_error(sum_S: _Floats, num_clips_S: _Floats, resamples: int, seed: int) -> float:
-    num_sources = len(sum_S)
-    if num_sources == 1:
-        return 0.0
-    draws_RS = np.random.default_rng(seed).multinomial(num_sources, [1 / num_sources] * num_sources, resamples)
-    mean_R = (draws_RS @ sum_S) / (draws_RS @ num_clips_S)
-    return float(mean_R.std(ddof=1)) * math.sqrt(num_sources / (num_sources - 1))
-
-
-def _scaled_interval(mean: float, error: float, num_sources: int, confidence: float) -> tuple[float, float]:
+def logit_interval(mean: float, error: float, num_sources: int, confidence: float) -> tuple[float, float]:
+    """Ends of the interval of a mean in 0..1, from its standard error over sources, as said above."""
     tail = (1.0 - confidence) / 2
     if num_sources == 1:
         return 0.0, 1.0
@@ -141,6 +133,15 @@ def _scaled_interval(mean: float, error: float, num_sources: int, confidence: fl
     reach = float(stats.t.ppf(1.0 - tail, num_sources - 1)) * error / (mean * (1.0 - mean))
     centre = math.log(mean / (1.0 - mean))
     return _logistic(centre - reach), _logistic(centre + reach)
+
+
+def _standard_error(sum_S: _Floats, num_clips_S: _Floats, resamples: int, seed: int) -> float:
+    num_sources = len(sum_S)
+    if num_sources == 1:
+        return 0.0
+    draws_RS = np.random.default_rng(seed).multinomial(num_sources, [1 / num_sources] * num_sources, resamples)
+    mean_R = (draws_RS @ sum_S) / (draws_RS @ num_clips_S)
+    return float(mean_R.std(ddof=1)) * math.sqrt(num_sources / (num_sources - 1))
 
 
 def _logistic(value: float) -> float:

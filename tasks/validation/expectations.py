@@ -90,6 +90,7 @@ def _about_clips(params: ValidateParams, split: SplitParams) -> list[Expectation
         ),
         _is_null("shard_problem", "Every clip's frames are where the manifest says, as they were written."),
         _is_null("half_known", "A clip has both a label and a split, or neither."),
+        _is_null("guessed_in", "No pseudo-label is validated or tested on."),
         *_labels(params),
         _one_of("split", SPLITS, f"A split is one of {', '.join(SPLITS)}."),
         _is_null("in_the_future", "No clip was captured in the future."),

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from models.clips.manifest import SPLITS
+from models.clips.manifest import PSEUDO, SPLITS
 from models.clips.shards import read_index, verify_shard
 from models.errors import UserError
 from tasks.params import SplitParams, ValidateParams
@@ -30,6 +30,7 @@ def clip_facts(manifest: pd.DataFrame, shards: Path, split: SplitParams, now: da
     facts["duration_s"] = facts["end_s"] - facts["start_s"]
     facts["short_side_px"] = facts[["width", "height"]].min(axis=1)
     facts["half_known"] = _half_known(facts)
+    facts["guessed_in"] = facts["split"].where((facts["label_origin"] == PSEUDO) & (facts["split"] != "train"))
     facts["in_the_future"] = facts["captured_at"].where(facts["captured_at"] > now).astype("string")
     facts["shard_problem"] = _shard_problems(facts, shards)
     facts["shared_with"] = _overlaps_across_splits(facts)

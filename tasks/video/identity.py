@@ -81,7 +81,7 @@ def _repeated(candidate: Candidate, first: Candidate) -> list[Rejected]:
         logger.info("%s is %s once more and is left out", claim.uri, first.claim.uri)
         return []
     other = "label" if claim.label != first.claim.label else "source"
-    named = first.claim.label if other == "label" else first.claim.source_id
+    named = (first.claim.label or "none") if other == "label" else first.claim.source_id
     refused = Refused(f"has the same content as {first.claim.uri}, which has another {other} ({named})")
     return [Rejected(claim, refused, candidate.clip_id, candidate.fingerprint.sha256)]
 

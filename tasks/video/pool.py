@@ -34,42 +34,78 @@ def decode_all(jobs: Iterable[Job], *, num_workers: int | None = None) -> Genera
     Yields:
         The outcomes of each job's segments, in the order of ``jobs`` however many workers there are.
     """
-    num_workers = num_workers or len(os.sched_getaffinity(0))
-    workers = _Workers()
-    executor = ThreadPoolExecutor(num_workers, thread_name_prefix="decode")
+    pool = DecodingPool(num_workers)
     pending: deque[Future[Outcomes]] = deque()
     remaining = iter(jobs)
     try:
-        pending.extend(executor.submit(workers.run, job) for job in islice(remaining, _JOBS_AHEAD * num_workers))
+        pending.extend(pool.submit(job) for job in islice(remaining, _JOBS_AHEAD * pool.num_workers))
         while pending:
             outcomes = pending.popleft().result()
-            pending.extend(executor.submit(workers.run, job) for job in islice(remaining, 1))
+            pending.extend(pool.submit(job) for job in islice(remaining, 1))
             yield outcomes
     finally:
-        workers.kill_all()
-        executor.shutdown(wait=True, cancel_futures=True)
+        pool.close()
+
+
+class DecodingPool:
+    """Worker processes that wait for jobs; each starts with the first job that needs it, or with :meth:`start`.
+
+    Attributes:
+        num_workers: Processes, at most.
+    """
+
+    def __init__(self, num_workers: int | None = None, *, time_limit_s: float | None = None) -> None:
+        """Make a pool.
+
+        Args:
+            num_workers: Processes; default: one a CPU.
+            time_limit_s: After which a job is given up; default: by the duration that it asks for.
+        """
+        self.num_workers = num_workers or len(os.sched_getaffinity(0))
+        self._workers = _Workers(time_limit_s)
+        self._executor = ThreadPoolExecutor(self.num_workers, thread_name_prefix="decode")
+
+    def start(self) -> None:
+        """Begin to start all processes, so that the first jobs need not wait."""
+        for _ in range(self.num_workers):
+            self._executor.submit(self._workers.begin)
+
+    def submit(self, job: Job) -> Future[Outcomes]:
+        """The outcomes of the job's segments, when they are there."""
+        return self._executor.submit(self._workers.run, job)
+
+    def close(self) -> None:
+        """Kill the processes; jobs that wait are cancelled."""
+        self._workers.kill_all()
+        self._executor.shutdown(wait=True, cancel_futures=True)
 
 
 class _Workers:
     """One worker process for each thread that asks; replaced when it dies."""
 
-    def __init__(self) -> None:
+    def __init__(self, time_limit_s: float | None) -> None:
+        self._time_limit_s = time_limit_s
         self._local = threading.local()
         self._lock = threading.Lock()
         self._all: list[subprocess.Popen[bytes]] = []
         self._closed = False
+
+    def begin(self) -> None:
+        """Start the process of this thread."""
+        self._process()
 
     def run(self, job: Job) -> Outcomes:
         process = self._process()
         assert process.stdin is not None
         assert process.stdout is not None
         timed_out = threading.Event()
+        limit_s = self._time_limit_s or _time_limit_s(job)
 
         def expire() -> None:
             timed_out.set()
             process.kill()
 
-        timer = threading.Timer(_time_limit_s(job), expire)
+        timer = threading.Timer(limit_s, expire)
         timer.start()
         outcomes: Outcomes = []
         try:
@@ -78,7 +114,7 @@ class _Workers:
                 outcomes.append(receive_outcome(process.stdout))
         except (Garbled, OSError):
             self._give_up(process)
-            reason = f"took more than {_time_limit_s(job):.0f} s to decode" if timed_out.is_set() else _CRASH
+            reason = f"took more than {limit_s:.0f} s to decode" if timed_out.is_set() else _CRASH
             outcomes += [Refused(reason, lasting=False)] * (len(job.segments) - len(outcomes))
         finally:
             timer.cancel()
@@ -125,6 +161,8 @@ def _started() -> "subprocess.Popen[bytes]":
         _COMMAND,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
+        # A signal to all of a service, or from a terminal, leaves it to finish what it has; it dies with its parent.
+        start_new_session=True,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
     )
     assert process.stdout is not None

@@ -17,7 +17,7 @@ _SCHEMA = pa.schema(
         pa.field("path", pa.string(), nullable=False),
         pa.field("sha256", pa.string()),
         pa.field("reason", pa.string(), nullable=False),
-        pa.field("label", pa.string(), nullable=False),
+        pa.field("label", pa.string()),
         pa.field("source_id", pa.string(), nullable=False),
         pa.field("start_s", pa.float64(), nullable=False),
         pa.field("end_s", pa.float64()),

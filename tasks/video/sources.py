@@ -35,7 +35,7 @@ class Claim:
     Attributes:
         path: The file.
         uri: The file's name in the manifest: relative to the folder, or as the table writes it.
-        label: Its class.
+        label: Its class; None where the source does not say.
         source_id: The origin on which the clip depends: a camera, a person, else the file itself.
         segment: The stretch of the file.
         captured_at: When the file's recording began, in UTC.
@@ -45,7 +45,7 @@ class Claim:
 
     path: Path
     uri: str
-    label: str
+    label: str | None
     source_id: str
     segment: Segment = WHOLE
     captured_at: datetime | None = None
@@ -53,7 +53,7 @@ class Claim:
     may_be_link: bool = True
 
 
-def read_claims(source: Path) -> list[Claim]:
+def read_claims(source: Path, *, has_labels: bool = True) -> list[Claim]:
     """List the clips of ``source``, in a stable order.
 
     A folder is read as ``<class>/<file>`` or ``<class>/<source>/.../<file>``: the class is the first folder's name. The
@@ -65,41 +65,50 @@ def read_claims(source: Path) -> list[Claim]:
     ``source_id`` (default: the path), ``start_s``, ``end_s``, ``captured_at`` (ISO 8601, UTC unless it names a zone)
     and ``split``. Empty cells mean the default.
 
+    Without labels a folder is read as ``<source>/.../<file>``, and a table needs no column ``label``; where it has one,
+    its cells may be empty.
+
+    Args:
+        source: The folder or the table.
+        has_labels: Whether it says what its clips show.
+
     Raises:
         UserError: There is nothing to read, or the table contradicts itself; the message names the place and a remedy.
     """
     try:
         if source.is_dir():
             tables = [source / name for name in _TABLE_NAMES if (source / name).is_file()]
-            return _from_table(tables[0]) if tables else _from_folder(source)
+            return _from_table(tables[0], has_labels) if tables else _from_folder(source, has_labels)
         if not source.exists():
             raise UserError(f"{source}: there is no such file or folder; give a folder per class, or a table")
         if source.suffix.lower() not in _TABLE_SUFFIXES:
             raise UserError(f"{source}: a folder per class or a table (.csv, .parquet) is expected")
-        return _from_table(source)
+        return _from_table(source, has_labels)
     except PermissionError as error:
         raise UserError(f"{error.filename or source}: no permission to read; grant it, or choose another") from None
 
 
-def _from_folder(root: Path) -> list[Claim]:
+def _from_folder(root: Path, has_labels: bool) -> list[Claim]:
     others: Counter[str] = Counter()
     claims = []
     for path in _files(root):
         parts = path.relative_to(root).parts
         if path.suffix.lower() not in VIDEO_SUFFIXES:
             others[path.suffix.lower() or "no suffix"] += 1
-        elif len(parts) == 1:
+        elif has_labels and len(parts) == 1:
             logger.warning("%s lies outside of a class's folder and is left out", _readable(path))
         else:
             uri = _readable(Path(*parts))
-            source_id = _readable(Path(parts[1])) if len(parts) > 2 else uri
-            label = _checked_label(_readable(Path(parts[0])), root)
+            of_source = parts[1:] if has_labels else parts
+            source_id = _readable(Path(of_source[0])) if len(of_source) > 1 else uri
+            label = checked_label(_readable(Path(parts[0])), root) if has_labels else None
             claims.append(Claim(path, uri, label, source_id, may_be_link=False))
     if others:
         named = ", ".join(f"{count} {suffix}" for suffix, count in sorted(others.items()))
         logger.info("files that are not video by their name are left out: %s", named)
     if not claims:
-        raise UserError(f"{root}: no video here; expected {root}/<class>/<file>.mp4, or a table clips.csv")
+        folder = "<class>" if has_labels else "<source>"
+        raise UserError(f"{root}: no video here; expected {root}/{folder}/<file>.mp4, or a table clips.csv")
     return sorted(claims, key=lambda claim: claim.uri)
 
 
@@ -115,13 +124,14 @@ def _files(folder: Path) -> Iterator[Path]:
                 yield Path(entry.path)
 
 
-def _from_table(path: Path) -> list[Claim]:
+def _from_table(path: Path, has_labels: bool) -> list[Claim]:
     table = _read_table(path)
-    _check_columns(path, list(map(str, table.columns)))
+    _check_columns(path, list(map(str, table.columns)), ("path", "label") if has_labels else ("path",))
     if table.empty:
         raise UserError(f"{path}: the table has no rows; add one for each clip")
-    claims = [_Row(path, number, row).claim() for number, row in enumerate(table.to_dict("records"), start=1)]
-    return sorted(claims, key=lambda claim: (claim.uri, claim.segment.start_s, claim.segment.key, claim.label))
+    rows = [_Row(path, number, row) for number, row in enumerate(table.to_dict("records"), start=1)]
+    claims = [row.claim(has_labels) for row in rows]
+    return sorted(claims, key=lambda claim: (claim.uri, claim.segment.start_s, claim.segment.key, claim.label or ""))
 
 
 def _read_table(path: Path) -> pd.DataFrame:
@@ -141,13 +151,13 @@ def _read_table(path: Path) -> pd.DataFrame:
         raise UserError(f"{path}: this is not a readable table: {' '.join(str(error).split())}") from None
 
 
-def _check_columns(path: Path, columns: list[str]) -> None:
+def _check_columns(path: Path, columns: list[str], needed: tuple[str, ...]) -> None:
     for column in columns:
         if column not in COLUMNS:
             close = difflib.get_close_matches(column.strip().lower(), COLUMNS, n=1)
             remedy = f"did you mean {close[0]}?" if close else f"known are {', '.join(COLUMNS)}"
             raise UserError(f"{path}: column {column!r} is unknown; {remedy}")
-    for column in ("path", "label"):
+    for column in needed:
         if column not in columns:
             raise UserError(f"{path}: column {column!r} is missing; found {', '.join(columns)}")
 
@@ -160,7 +170,7 @@ class _Row:
         self._number = number
         self._row = {str(name): value for name, value in row.items() if not pd.isna(value)}
 
-    def claim(self) -> Claim:
+    def claim(self, has_labels: bool) -> Claim:
         uri = self._text("path")
         if not uri:
             raise self._error("path is empty; name a file, relative to the table")
@@ -169,12 +179,15 @@ class _Row:
             raise self._error(f"there is no file {path}; correct the path, which is relative to the table")
         if path.is_dir():
             raise self._error(f"{path} is a folder; name a file")
-        label = self._text("label")
-        if not label:
-            raise self._error("label is empty; name the clip's class, or remove the row")
-        label = _checked_label(label, f"{self._table}: row {self._number}")
+        label = self._label(has_labels)
         source_id = self._text("source_id") or uri
         return Claim(path, uri, label, source_id, self._segment(), self._captured_at(), self._split())
+
+    def _label(self, has_labels: bool) -> str | None:
+        label = self._text("label")
+        if has_labels and not label:
+            raise self._error("label is empty; name the clip's class, or remove the row")
+        return checked_label(label, f"{self._table}: row {self._number}") if label else None
 
     def _segment(self) -> Segment:
         start_s, end_s = self._seconds("start_s") or 0.0, self._seconds("end_s")
@@ -217,7 +230,12 @@ class _Row:
         return UserError(f"{self._table}: row {self._number}: {complaint}")
 
 
-def _checked_label(label: str, place: Path | str) -> str:
+def checked_label(label: str, place: Path | str) -> str:
+    """Return ``label`` where it can be the name of a class.
+
+    Raises:
+        UserError: It is a path or has control characters; the message begins with ``place``.
+    """
     is_path = "/" in label or "\\" in label or label in (".", "..") or Path(label).suffix.lower() in VIDEO_SUFFIXES
     if is_path:
         raise UserError(f"{place}: label {label!r} is a path; write the name of a class, such as walk")

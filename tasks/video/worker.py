@@ -4,6 +4,7 @@ Reads jobs on stdin, writes outcomes on stdout, and ends with its input.
 """
 
 import os
+import signal
 import sys
 
 import av.logging
@@ -18,6 +19,9 @@ from tasks.video.sandbox import confine
 def main() -> None:
     """Serve jobs until there are no more."""
     die_with_parent()
+    # The parent ends this process; a service manager that signals every process of a service must not.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     av.logging.set_level(None)
     jobs = sys.stdin.buffer
     answers = os.fdopen(os.dup(1), "wb")

@@ -2,21 +2,19 @@
 
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
-import requests
 
-from tests.support.servers import prefect_server
+from tests.support.servers import post, prefect_server
 
 pytestmark = pytest.mark.integration
 
 
 def test_an_interval_deployment_ticks_and_deployments_read_back(tmp_path: Path) -> None:
     with prefect_server(tmp_path) as url:
-        flow = _post(f"{url}/flows/", {"name": "tick"})
+        flow = post(f"{url}/flows/", {"name": "tick"})
         schedule = {"schedule": {"interval": 5, "anchor_date": "2026-01-01T00:00:00Z"}, "active": True}
-        deployment = _post(
+        deployment = post(
             f"{url}/deployments/",
             {
                 "name": "every-five-seconds",
@@ -27,18 +25,12 @@ def test_an_interval_deployment_ticks_and_deployments_read_back(tmp_path: Path) 
                 "concurrency_limit": 1,
             },
         )
-        found = _post(f"{url}/deployments/filter", {"flows": None, "deployments": None, "limit": 10})
+        found = post(f"{url}/deployments/filter", {"flows": None, "deployments": None, "limit": 10})
         assert [entry["name"] for entry in found] == ["every-five-seconds"]
         deadline = time.monotonic() + 60
         scheduled: list[object] = []
         while not scheduled and time.monotonic() < deadline:
             time.sleep(0.5)
             only = {"deployments": {"id": {"any_": [deployment["id"]]}}}
-            scheduled = _post(f"{url}/flow_runs/filter", only)
+            scheduled = post(f"{url}/flow_runs/filter", only)
         assert scheduled, "the scheduler made no run within a minute"
-
-
-def _post(url: str, content: object) -> Any:
-    answer = requests.post(url, json=content, timeout=30)
-    answer.raise_for_status()
-    return answer.json()

@@ -15,14 +15,15 @@ from typing import Any
 import pytest
 import requests
 
-from tests.support.servers import prefect_server
+from tests.support.servers import post, prefect_server
 from tests.support.trials import FakeTrials
 
 pytestmark = pytest.mark.integration
 
 ROOT = Path(__file__).parents[2]
 _SEARCH = """
-import sys, logging
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
 from pathlib import Path
 from tasks.params import BaseParams
 from tasks.process import speak
@@ -81,21 +82,13 @@ class Folder:
         return said
 
 
-def post(url: str, content: object) -> Any:
-    answer = requests.post(url, json=content, timeout=30)
-    answer.raise_for_status()
-    return answer.json()
-
-
 def _flow_run(server: str) -> str:
     flow = post(f"{server}/flows/", {"name": "train"})
     return str(post(f"{server}/flow_runs/", {"flow_id": flow["id"], "state": {"type": "RUNNING"}})["id"])
 
 
 def make_limit(server: str, name: str, limit: int) -> None:
-    requests.post(
-        f"{server}/v2/concurrency_limits/", json={"name": name, "limit": limit}, timeout=30
-    ).raise_for_status()
+    post(f"{server}/v2/concurrency_limits/", {"name": name, "limit": limit})
 
 
 def slots_taken(server: str, name: str) -> int:
@@ -161,10 +154,7 @@ def test_a_search_waits_for_its_slot(server: str, tmp_path: Path, taken: tuple[s
     with folder.start() as search:
         assert task_run_of(server, folder, "PENDING") == "trial 0"
         assert folder.trials.told == []
-        back = requests.post(
-            f"{server}/v2/concurrency_limits/decrement-with-lease", json={"lease_id": lease}, timeout=30
-        )
-        back.raise_for_status()
+        post(f"{server}/v2/concurrency_limits/decrement-with-lease", {"lease_id": lease})
         folder.finish(search)
     assert len(folder.trials.told) == 6
 
@@ -193,7 +183,8 @@ def test_a_server_that_dies_does_not_stop_the_search(tmp_path: Path) -> None:
                 time.sleep(0.05)
         said = folder.finish(search)
     assert len(folder.trials.told) == 6
-    assert said.count("Prefect does not answer, so trials go on without its slots") == 1
+    # While it dies it may answer once more.
+    assert said.count("Prefect does not answer, so trials go on without its slots") == 1 + said.count("answers again")
 
 
 def test_without_a_server_nothing_of_prefect_is_imported(tmp_path: Path) -> None:

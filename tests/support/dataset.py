@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import simplejpeg
 
-from models.clips.manifest import SCHEMA, write_manifest
+from models.clips.manifest import write_manifest
 from models.clips.shards import StoredClip, write_shard
 
 NUM_FRAMES, SIDE, SQUARE = 8, 40, 12
@@ -37,7 +37,7 @@ def write_dataset(folder: Path, labels: tuple[str, ...] = ("left", "right"), cli
         [{**facts, **row, "shard": shard, "row": at} for row, (shard, at) in zip(rows, places, strict=True)]
     )
     manifest["captured_at"] = pd.to_datetime(manifest["captured_at"], utc=True)
-    write_manifest(manifest[SCHEMA.names], folder / "manifest.parquet")
+    write_manifest(manifest, folder / "manifest.parquet")
     return folder
 
 

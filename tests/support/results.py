@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import simplejpeg
 
-from models.clips.manifest import SCHEMA, write_manifest
+from models.clips.manifest import write_manifest
 from models.clips.shards import StoredClip, write_shard
 from tasks import layout
 from tasks.statistics.calibration import reliability
@@ -90,7 +90,7 @@ def _write_data(data: Path, labels: list[str], clips_per_class: int, rng: np.ran
         [{**facts, **row, "shard": shard, "row": at} for row, (shard, at) in zip(rows, places, strict=True)]
     ).assign(end_s=rng.uniform(0.8, 2.0, len(rows)), brightness=rng.normal(100.0, 20.0, len(rows)))
     manifest["captured_at"] = pd.to_datetime(manifest["captured_at"], utc=True)
-    write_manifest(manifest[SCHEMA.names], data / layout.MANIFEST.name)
+    write_manifest(manifest, data / layout.MANIFEST.name)
     return manifest
 
 

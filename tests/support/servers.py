@@ -7,13 +7,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import requests
 
+from infra.servers import patient_session
 from tasks.process import die_with_parent
 
 _PATIENCE_S = 120
@@ -27,7 +29,14 @@ def mlflow_server(folder: Path) -> Iterator[str]:
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     command += ["--backend-store-uri", f"sqlite:///{folder / 'mlflow.db'}"]
     command += ["--artifacts-destination", str(folder / "artifacts")]
-    with _process(command, folder / "mlflow.log", {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}):
+    state = {
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        "MLFLOW_WEBHOOK_ALLOWED_SCHEMES": "http,https",
+        "MLFLOW_WEBHOOK_ALLOW_PRIVATE_IPS": "true",
+        "MLFLOW_WEBHOOK_CACHE_TTL": "2",
+        "MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY": "bW9yZSB0aGFuIGEgc2VjcmV0IGZvciBhIHRlc3QgISE=",
+    }
+    with _process(command, folder / "mlflow.log", state):
         url = f"http://127.0.0.1:{port}"
         _wait_for(f"{url}/health", folder / "mlflow.log")
         yield url
@@ -47,6 +56,27 @@ def prefect_server(folder: Path) -> Iterator[str]:
         yield url
 
 
+def post(url: str, content: object) -> Any:
+    """POST JSON to a Prefect server and give what it answers; asks again while its database is busy."""
+    with patient_session() as session:
+        answer = session.post(url, json=content, timeout=30)
+    answer.raise_for_status()
+    return answer.json() if answer.content else None
+
+
+@contextmanager
+def service(home: Path, tracking_uri: str, name: str = "actions", **variables: str) -> Iterator[str]:
+    """Run ``videoloop serve`` and give its address once a model answers."""
+    home.mkdir(parents=True, exist_ok=True)
+    port = free_port()
+    command = [sys.executable, "-m", "flows.cli", "serve", name, "--port", str(port)]
+    state = {"VIDEOLOOP_HOME": str(home), "MLFLOW_TRACKING_URI": tracking_uri, **variables}
+    with _process(command, home / "serve.log", state, politely=True):
+        url = f"http://127.0.0.1:{port}"
+        _wait_for(f"{url}/healthz", home / "serve.log")
+        yield url
+
+
 def free_port() -> int:
     """A port that nobody listens on right now."""
     with socket.socket() as probe:
@@ -55,7 +85,7 @@ def free_port() -> int:
 
 
 @contextmanager
-def _process(command: list[str], log: Path, extra: dict[str, str]) -> Iterator[None]:
+def _process(command: list[str], log: Path, extra: dict[str, str], *, politely: bool = False) -> Iterator[None]:
     with log.open("ab") as output:
         process = subprocess.Popen(
             command,
@@ -69,7 +99,12 @@ def _process(command: list[str], log: Path, extra: dict[str, str]) -> Iterator[N
     try:
         yield
     finally:
-        os.killpg(process.pid, signal.SIGKILL)
+        if politely:
+            os.killpg(process.pid, signal.SIGTERM)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(20)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
 
@@ -102,8 +137,9 @@ class ForgetfulProxy:
             do_GET = do_PUT = do_PATCH = do_DELETE = do_POST
 
             def _pass_on(self) -> None:
-                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-                headers = {key: value for key, value in self.headers.items() if key.lower() != "host"}
+                body = self._body()
+                own = ("host", "transfer-encoding")
+                headers = {key: value for key, value in self.headers.items() if key.lower() not in own}
                 answer = requests.request(self.command, server + self.path, data=body, headers=headers, timeout=60)
                 if self.path.endswith(path) and not proxy.forgotten:
                     proxy.forgotten += 1
@@ -116,6 +152,16 @@ class ForgetfulProxy:
                 self.send_header("Content-Length", str(len(answer.content)))
                 self.end_headers()
                 self.wfile.write(answer.content)
+
+            def _body(self) -> bytes:
+                if self.headers.get("Transfer-Encoding") != "chunked":
+                    return self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                body = b""  # an empty file is sent like this
+                while size := int(self.rfile.readline(), 16):
+                    body += self.rfile.read(size)
+                    self.rfile.readline()
+                self.rfile.readline()
+                return body
 
             def log_message(self, *arguments: object) -> None:
                 pass

@@ -15,6 +15,7 @@ from models.clips.manifest import read_manifest
 from models.clips.shards import ClipStore, verify_shard
 from models.errors import UserError
 from tasks.ingest import IngestSummary, ingest
+from tasks.labelling.table import write_label_table
 from tasks.params import IngestParams, SplitParams
 from tests.support.videos import pictures, truncated, write_sound, write_video
 
@@ -198,6 +199,90 @@ def test_times_of_capture_are_kept_when_a_later_batch_has_none(source: Path, dat
     captured_at = manifest_of(data).set_index("uri")["captured_at"]
     assert captured_at.isna().sum() == 1
     assert captured_at["walk/cam1/1.mp4"] == pd.Timestamp("2026-01-02T03:04:05Z")
+
+
+class TestUnlabelled:
+    @pytest.fixture
+    def incoming(self, tmp_path: Path) -> Path:
+        """New video of a known camera and of three new ones, without labels."""
+        for number, camera in enumerate(("cam0", "new0", "new1", "new2")):
+            write_video(tmp_path / "incoming" / camera / "1.mp4", pictures(8, seed=200 + number))
+        return tmp_path / "incoming"
+
+    def waiting(self, data: Path) -> pd.DataFrame:
+        manifest = manifest_of(data)
+        return manifest[manifest["label"].isna()].set_index("uri")
+
+    def test_it_waits_without_a_split(self, source: Path, data: Path, incoming: Path) -> None:
+        take(source, data)
+        before = manifest_of(data).set_index("clip_id")
+        summary = take(incoming, data, has_labels=False)
+        assert (summary.clips, summary.new_clips, summary.classes, summary.unlabelled) == (12, 4, 2, 4)
+        waiting = self.waiting(data)
+        assert waiting["source_id"].to_dict() == {f"{name}/1.mp4": name for name in ("cam0", "new0", "new1", "new2")}
+        assert waiting[["split", "label_origin"]].isna().all(axis=None)
+        assert manifest_of(data).set_index("clip_id").loc[before.index].equals(before)
+        again = bytes_of(data)
+        assert take(source, data).clips == 12
+        assert manifest_of(data).set_index("clip_id").loc[before.index].equals(before)
+        take(incoming, data, has_labels=False)
+        assert bytes_of(data)["manifest.parquet"] == again["manifest.parquet"]
+
+    def test_labels_of_people_outlast_sources_splits_and_the_manifest(
+        self, source: Path, data: Path, incoming: Path
+    ) -> None:
+        take(source, data)
+        take(incoming, data, has_labels=False)
+        waiting = self.waiting(data)
+        known = manifest_of(data).set_index("uri")["clip_id"]["walk/cam1/1.mp4"]
+        labels = dict.fromkeys(waiting["clip_id"], "walk") | {known: "run"}
+        write_label_table(labels, data.parent / "person_labels.csv")
+        summary = take(source, data)
+        manifest = manifest_of(data).set_index("clip_id")
+        assert summary.unlabelled == 0
+        assert manifest.loc[list(labels), "label"].to_dict() == labels
+        assert set(manifest.loc[list(labels), "label_origin"]) == {"person"}
+        assert (manifest.groupby("source_id")["split"].nunique() == 1).all()
+        assert manifest["split"].notna().all()
+        take(incoming, data, has_labels=False)
+        assert manifest_of(data).set_index("clip_id").equals(manifest)
+        (data.parent / "person_labels.csv").unlink()  # as in a clone without it: the manifest has them too
+        take(source, data)
+        assert manifest_of(data).set_index("clip_id").equals(manifest)
+        write_label_table(labels, data.parent / "person_labels.csv")
+        (data / "manifest.parquet").unlink()
+        take(source, data)
+        take(incoming, data, has_labels=False)
+        assert manifest_of(data).set_index("clip_id")["label"].to_dict() == manifest["label"].to_dict()
+
+    def test_a_class_of_people_waits_and_holds_nothing_up(
+        self, source: Path, data: Path, incoming: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        take(source, data)
+        take(incoming, data, has_labels=False)
+        write_label_table({self.waiting(data)["clip_id"]["new0/1.mp4"]: "limp"}, data.parent / "person_labels.csv")
+        assert take(source, data).unlabelled == 4
+        assert "class 'limp': 1 labelled clips wait" in caplog.text
+
+    def test_nothing_but_unlabelled_video_is_no_dataset(self, data: Path, incoming: Path) -> None:
+        with pytest.raises(UserError, match=r"there is one class \(none\)"):
+            take(incoming, data, has_labels=False)
+
+    def test_by_time(self, source: Path, data: Path, incoming: Path) -> None:
+        for seed, label in ((300, "walk"), (400, "run")):
+            for number in (2, 3):
+                write_video(source / label / "cam0" / f"{number}.mp4", pictures(8, seed=seed + number))
+        rows = [
+            {"path": str(path.relative_to(source)), "label": path.parts[-3], "source_id": path.parts[-2]}
+            for path in sorted(source.rglob("*.mp4")) if path.parts[-2] == "cam0"
+        ]  # fmt: skip
+        moments = pd.date_range("2026-01-01", periods=len(rows), tz="UTC").astype(str)
+        pd.DataFrame(rows).assign(captured_at=moments).to_csv(source / "clips.csv", index=False)
+        by_time = SplitParams(by="time", val=0.3, test=0.3)
+        take(source, data, split=by_time)
+        take(incoming, data, split=by_time, has_labels=False)
+        assert len(self.waiting(data)) == 4
+        assert self.waiting(data)["split"].isna().all()
 
 
 class TestChangedParameters:

@@ -73,6 +73,12 @@ def test_a_round_is_first_then_compared_with_the_champion_once(place, monkeypatc
     assert verdict.difference == pytest.approx(right[1] - right[0])
     assert verdict.low <= verdict.difference <= verdict.high
     assert (verdict.num_clips, verdict.num_sources) == (8, 1)
+    for _ in range(2):
+        described = registry().get_model_version("actions", "2").description.split("\n\n")
+        assert described[0] == f"**Verdict** {verdict.text}"
+        assert described[1].startswith("Accuracy")
+        assert len(described) == 3
+        assert judge(place / "two", params_of(), 2) == verdict
     assert verdict.outcome == "undecided"  # a single source says nothing about others
     assert f"{verdict.difference:+.3f}" in verdict.text
     assert "rough" in verdict.text

@@ -1,4 +1,5 @@
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -32,6 +33,18 @@ def test_a_programming_error_is_not_hidden() -> None:
         readable(lambda: _fail(ZeroDivisionError()))
 
 
+def test_the_terminal_shows_our_own_words_and_the_warnings_of_libraries() -> None:
+    code = (
+        "import logging; from tasks.process import speak; speak()\n"
+        "for name in ('tasks.ingest', 'library', 'prefect.flow_runs'):\n"
+        "    logger = logging.getLogger(name); logger.setLevel(logging.INFO)\n"
+        "    logger.info('%s informs', name); logger.warning('%s warns', name)\n"
+    )
+    root = Path(__file__).parents[2]
+    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
+    assert done.stderr.splitlines() == ["tasks.ingest informs", "tasks.ingest warns", "library warns"]
+
+
 def test_a_child_dies_with_the_process_that_started_it(tmp_path: Path) -> None:
     pid_file = tmp_path / "pid"
     child = f"import os,time,pathlib; pathlib.Path({str(pid_file)!r}).write_text(str(os.getpid())); time.sleep(60)"
@@ -48,6 +61,22 @@ def test_a_child_dies_with_the_process_that_started_it(tmp_path: Path) -> None:
     process.wait()
     orphan.wait(timeout=10)
     assert not orphan.is_running()
+
+
+def test_a_stage_that_lost_its_starter_while_it_was_loading_does_not_begin(tmp_path: Path) -> None:
+    begun = tmp_path / "begun"
+    code = f"import pathlib, tasks.process; tasks.process.run_stage(pathlib.Path({str(begun)!r}).touch)"
+    between = f"import subprocess, sys; sys.exit(subprocess.run([sys.executable, '-c', {code!r}]).returncode)"
+    root = Path(__file__).parents[2]
+    assert run_child([sys.executable, "-c", between], root, os.environ) == 0
+    begun.unlink()
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    lost = subprocess.run(
+        [sys.executable, "-c", code], cwd=root, env={**os.environ, "VIDEOLOOP_STARTER": str(gone.pid)}
+    )
+    assert lost.returncode == -signal.SIGKILL
+    assert not begun.exists()
 
 
 def test_a_child_gets_its_environment_and_returns_its_code(tmp_path: Path) -> None:

@@ -110,6 +110,7 @@ def test_a_good_dataset_passes(data, split):
         ({"motion": 0.0}, "motion"),
         ({"label": None}, "half_known"),
         ({"split": None}, "half_known"),
+        ({"label_origin": "pseudo"}, "guessed_in"),
         ({"captured_at": pd.Timestamp("2999-01-01", tz="UTC")}, "in_the_future"),
         ({"shard": "0" * 64 + ".arrow"}, "shard_problem"),
         ({"row": 0}, "shard_problem"),

@@ -115,6 +115,22 @@ def test_a_killed_round_goes_on_in_its_workspace(checkout: Path) -> None:
 
 
 @pytest.mark.integration
+def test_a_data_commit_names_the_dataset_and_nothing_else(checkout: Path) -> None:
+    with round_workspace("source") as work:
+        (work.root / "data").mkdir()
+        (work.root / "data" / "a").write_text("a")
+        workspace.add_data(work)
+        (work.root / "results").mkdir()
+        (work.root / "results" / "half.json").write_text("{")
+        git(work.root, "add", "results")
+        workspace.commit_data(work, "data")
+        assert git(work.root, "show", "--format=", "--name-only", "HEAD") == "data.dvc"
+        named = git(work.root, "rev-parse", "HEAD")
+        workspace.commit_data(work, "data")
+        assert git(work.root, "rev-parse", "HEAD") == named
+
+
+@pytest.mark.integration
 def test_a_second_round_at_the_same_time_is_refused(checkout: Path) -> None:
     with (
         round_workspace("source"),

@@ -3,7 +3,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from models.clips.manifest import SCHEMA, labels_of, manifest_note, read_manifest, write_manifest
+from models.clips.manifest import PERSON, PSEUDO, SCHEMA, labels_of, manifest_note, read_manifest, write_manifest
 from models.errors import UserError
 
 
@@ -40,6 +40,23 @@ def test_a_note_travels_with_it(tmp_path: Path) -> None:
     write_manifest(manifest(["a"]), tmp_path / "noted", note="by hand")
     assert (manifest_note(tmp_path / "plain"), manifest_note(tmp_path / "noted")) == ("", "by hand")
     assert read_manifest(tmp_path / "noted").equals(read_manifest(tmp_path / "plain"))
+
+
+def test_a_manifest_of_an_earlier_version_says_nothing_of_where_labels_come_from(tmp_path: Path) -> None:
+    old = manifest(["a", "b"])
+    assert "label_origin" not in old
+    old.to_parquet(tmp_path / "old")
+    clips = read_manifest(tmp_path / "old")
+    assert list(clips.columns) == SCHEMA.names
+    assert clips["label_origin"].isna().all()
+    write_manifest(clips, tmp_path / "new")
+    pd.testing.assert_frame_equal(read_manifest(tmp_path / "new"), clips, check_dtype=False)
+
+
+def test_where_labels_come_from_is_kept(tmp_path: Path) -> None:
+    write_manifest(manifest(["a", "b", "c"]).assign(label_origin=[None, PERSON, PSEUDO]), tmp_path / "one")
+    assert read_manifest(tmp_path / "one")["label_origin"].tolist()[1:] == [PERSON, PSEUDO]
+    assert read_manifest(tmp_path / "one")["label_origin"].isna().tolist() == [True, False, False]
 
 
 def test_labels_are_classes_in_order_of_their_names() -> None:

@@ -78,6 +78,25 @@ class TestFolder:
         assert complaint(tmp_path) == f"{tmp_path}: no permission to read; grant it, or choose another"
 
 
+class TestUnlabelled:
+    def test_a_folder_within_is_a_source(self, tmp_path: Path) -> None:
+        claims = read_claims(touch(tmp_path, "cam1/a/1.mp4", "cam2/1.mp4", "3.mp4"), has_labels=False)
+        assert [(c.uri, c.label, c.source_id) for c in claims] == [
+            ("3.mp4", None, "3.mp4"),
+            ("cam1/a/1.mp4", None, "cam1"),
+            ("cam2/1.mp4", None, "cam2"),
+        ]
+        with pytest.raises(UserError, match=r"/<source>/<file>.mp4"):
+            read_claims(touch(tmp_path / "empty", "notes.txt"), has_labels=False)
+
+    def test_a_table_may_leave_labels_out(self, tmp_path: Path) -> None:
+        touch(tmp_path, "1.mp4", "2.mp4")
+        claims = read_claims(table(tmp_path, "path,source_id\n1.mp4,cam\n2.mp4,cam\n2.mp4,cam\n"), has_labels=False)
+        assert [(c.label, c.source_id) for c in claims] == [(None, "cam")] * 3
+        claims = read_claims(table(tmp_path, "path,label\n1.mp4,walk\n2.mp4,\n"), has_labels=False)
+        assert [c.label for c in claims] == ["walk", None]
+
+
 class TestTable:
     @pytest.fixture
     def folder(self, tmp_path: Path) -> Path:

@@ -1,0 +1,162 @@
+"""The dataset's folder: who may write it, what it holds, and which clips have which label and split.
+
+Ingest, labels that come back and pseudo-labels all end here, so that they follow one rule.
+"""
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from models.clips.manifest import PERSON, PSEUDO, SCHEMA, manifest_note, read_manifest, write_manifest
+from models.errors import UserError
+from tasks.layout import MANIFEST
+from tasks.params import SplitParams
+from tasks.split import UnsplittableClassError, assign_splits
+
+
+@contextmanager
+def alone_in(data: Path) -> Iterator[None]:
+    """Hold the dataset's folder, which is made if it is missing.
+
+    Raises:
+        UserError: Another process holds it.
+    """
+    data.mkdir(parents=True, exist_ok=True)
+    folder = os.open(data, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
+        raise UserError(f"{data}: another ingest is writing here; wait for it to end") from None
+    finally:
+        os.close(folder)
+
+
+def known_clips(data: Path) -> pd.DataFrame:
+    """The manifest, or an empty one where there is no dataset yet."""
+    path = data / MANIFEST.name
+    return read_manifest(path) if path.exists() else pd.DataFrame({name: [] for name in SCHEMA.names}, dtype=object)
+
+
+def store_clips(clips: pd.DataFrame, data: Path, split: SplitParams, seed: int) -> None:
+    """Write the manifest, with a note of how its splits came about."""
+    write_manifest(clips, data / MANIFEST.name, note=_split_key(split, seed))
+
+
+def kept_splits(known: pd.DataFrame, data: Path, split: SplitParams, seed: int) -> dict[str, str]:
+    """The assignments that stay: of sources with ``split.by: source``, else of clips.
+
+    A pseudo-label binds nobody: a source that has nothing else is free to be validated or tested on.
+    """
+    if known.empty or (split.by != "given" and manifest_note(data / MANIFEST.name) != _split_key(split, seed)):
+        return {}
+    bound = known[_is_settled(known)]
+    return dict(zip(bound[_split_unit(split)], bound["split"], strict=True))
+
+
+def labelled(clips: pd.DataFrame, known: pd.DataFrame, by_person: Mapping[str, str]) -> pd.DataFrame:
+    """Put on ``clips``, as their source describes them, the labels that people gave.
+
+    A person's label holds against the source's, and a source without labels takes none away.
+
+    Args:
+        clips: As the source describes them, or as they are known.
+        known: The manifest so far.
+        by_person: The label table: labels by clip_id.
+    """
+    before = known.dropna(subset=["label"]).set_index("clip_id")
+    held = before.reindex(clips["clip_id"])
+    holds = ((held["label_origin"] == PERSON) | clips["label"].isna().to_numpy()) & held["label"].notna()
+    given = clips["clip_id"].map(by_person)
+    clips = clips.astype({"label": object, "label_origin": object})
+    for column in ("label", "label_origin"):
+        clips[column] = clips[column].mask(holds.to_numpy(), held[column].astype(object).to_numpy())
+    clips["label"] = given.where(given.notna(), clips["label"])
+    clips["label_origin"] = clips["label_origin"].mask(given.notna(), PERSON)
+    return clips
+
+
+@dataclass(frozen=True)
+class Settled:
+    """Clips with their splits.
+
+    Attributes:
+        clips: One row a clip.
+        waiting: Clips by class that people named and that cannot be split yet; they count as unlabelled until then.
+    """
+
+    clips: pd.DataFrame
+    waiting: dict[str, int]
+
+
+def settled(clips: pd.DataFrame, kept: Mapping[str, str], split: SplitParams, seed: int) -> Settled:
+    """Give every labelled clip its split.
+
+    A class that only people's labels brought waits while it cannot be split, as when all its clips come from one
+    source: nobody's work is refused, and no round is held up.
+
+    Args:
+        clips: Columns as for :func:`tasks.split.assign_splits`, and ``label_origin``.
+        kept: From :func:`kept_splits`.
+        split: Section ``split``.
+        seed: Breaks ties between sources.
+
+    Raises:
+        UserError: A class that a source of video brought cannot be split.
+    """
+    clips = clips.reset_index(drop=True)
+    clips["captured_at"] = pd.to_datetime(clips["captured_at"], utc=True)
+    stays = clips[_split_unit(split)].map(dict(kept))
+    clips["split"] = clips["split"].fillna(stays) if split.by == "given" else stays
+    waiting: dict[str, int] = {}
+    while True:
+        try:
+            ours = _is_settled(clips)
+            clips["split"] = assign_splits(clips[ours], split, seed=seed).reindex(clips.index).astype(object)
+            break
+        except UnsplittableClassError as error:
+            of_class = ours & (clips["label"] == error.label)
+            if not (clips.loc[of_class, "label_origin"] == PERSON).all():
+                raise
+            waiting[error.label] = int(of_class.sum())
+            clips.loc[of_class, ["label", "label_origin"]] = None
+    return Settled(_with_pseudo_labels(clips, split), waiting)
+
+
+def waits(label: str, num_clips: int) -> str:
+    """Says what it means that a class waits, for people."""
+    return (
+        f"class {label!r}: {num_clips} labelled clips wait until it has clips in train, val and test; label or add "
+        "clips of it from other sources"
+    )
+
+
+def _with_pseudo_labels(clips: pd.DataFrame, split: SplitParams) -> pd.DataFrame:
+    """Train on pseudo-labels, except those of sources that are validated or tested on: these are dropped.
+
+    By time a source is in every split anyway, and none of its pseudo-labels is ever tested on.
+    """
+    pseudo = clips["label_origin"] == PSEUDO
+    tested_on = set(clips.loc[clips["split"].isin(["val", "test"]), "source_id"]) if split.by != "time" else set()
+    dropped = pseudo & clips["source_id"].isin(tested_on)
+    clips.loc[dropped, ["label", "label_origin"]] = None
+    clips.loc[pseudo & ~dropped, "split"] = "train"
+    return clips
+
+
+def _is_settled(clips: pd.DataFrame) -> pd.Series:
+    return clips["label"].notna() & (clips["label_origin"] != PSEUDO)
+
+
+def _split_unit(split: SplitParams) -> str:
+    return "source_id" if split.by == "source" else "clip_id"
+
+
+def _split_key(split: SplitParams, seed: int) -> str:
+    return json.dumps({**split.model_dump(), "seed": seed}, sort_keys=True)

@@ -1,0 +1,108 @@
+"""Label Studio's formats: tasks to import, the labelling interface, and what comes back in its JSON export."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+from models.errors import UserError
+from tasks.report.environment import visible
+
+_CHOICE, _VIDEO = "label", "video"
+
+
+def task(film: str, facts: dict[str, Any]) -> dict[str, Any]:
+    """A task to import, with what the model predicted filled in.
+
+    Args:
+        film: Path of the clip's file below Label Studio's document root.
+        facts: Columns of the row in ``labels.csv``, as text.
+    """
+    return {
+        "data": {_VIDEO: f"/data/local-files/?d={film}", **facts},
+        "predictions": [
+            {
+                "model_version": "videoloop",
+                "score": float(facts["confidence"]),
+                "result": [
+                    {
+                        "from_name": _CHOICE,
+                        "to_name": _VIDEO,
+                        "type": "choices",
+                        "value": {"choices": [facts["predicted"]]},
+                    }
+                ],
+            }
+        ],
+    }
+
+
+def interface(labels: Sequence[str]) -> str:
+    """The labelling interface for video classification, as XML."""
+    view = ElementTree.Element("View")
+    ElementTree.SubElement(view, "Video", name=_VIDEO, value=f"${_VIDEO}")
+    choices = ElementTree.SubElement(
+        view, "Choices", name=_CHOICE, toName=_VIDEO, choice="single", showInline="true", required="true"
+    )
+    for label in labels:
+        ElementTree.SubElement(choices, "Choice", value=visible(label))
+    ElementTree.indent(view)
+    return ElementTree.tostring(view, encoding="unicode") + "\n"
+
+
+@dataclass(frozen=True)
+class Annotated:
+    """What people said about one task.
+
+    Attributes:
+        place: Where the export says so, for messages.
+        clip_id: Which clip it is; empty where the export does not say.
+        answers: A label for each annotation that counts; empty text where an annotation names none.
+    """
+
+    place: str
+    clip_id: str
+    answers: list[str]
+
+
+def read_export(path: Path) -> list[Annotated]:
+    """Read a JSON export. Cancelled (skipped) annotations do not count; where some are ground truth, only they do.
+
+    Raises:
+        UserError: It is no such export; the message names the task.
+    """
+    try:
+        tasks = json.loads(path.read_text(encoding="utf-8-sig"))
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path}: this is not JSON ({error}); export from Label Studio as JSON") from None
+    except OSError as error:
+        raise UserError(f"{path}: this cannot be read: {(error.strerror or 'input/output error').lower()}") from None
+    if not isinstance(tasks, list):
+        raise UserError(f"{path}: a list of tasks is expected; export from Label Studio as JSON")
+    return [_annotated(entry, f"{path}: task {_number(entry, at)}") for at, entry in enumerate(tasks, start=1)]
+
+
+def _number(entry: Any, at: int) -> Any:
+    return entry["id"] if isinstance(entry, dict) and isinstance(entry.get("id"), int) else at
+
+
+def _annotated(entry: Any, place: str) -> Annotated:
+    try:
+        clip_id = entry["data"].get("clip_id", "")
+        annotations = [one for one in entry["annotations"] if not one.get("was_cancelled")]
+        decisive = [one for one in annotations if one.get("ground_truth")] or annotations
+        answers = [_answer(one["result"], place) for one in decisive]
+    except (KeyError, TypeError, AttributeError):
+        raise UserError(
+            f"{place}: this has no data and annotations as Label Studio's JSON has; export as JSON, not as JSON-MIN"
+        ) from None
+    return Annotated(place, clip_id if isinstance(clip_id, str) else "", answers)
+
+
+def _answer(result: list[dict[str, Any]], place: str) -> str:
+    chosen = [label for one in result if one.get("from_name") == _CHOICE for label in one["value"]["choices"]]
+    if len(chosen) > 1:
+        raise UserError(f"{place}: {len(chosen)} classes are chosen in one annotation; leave one")
+    return str(chosen[0]).strip() if chosen else ""

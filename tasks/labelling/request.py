@@ -1,0 +1,231 @@
+"""Ask people for labels: a folder with the clips most worth their time, to look at and to fill in."""
+
+import hashlib
+import json
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import pandas as pd
+
+from models.clips.manifest import PSEUDO, labels_of, read_manifest
+from models.clips.shards import ClipStore
+from models.errors import UserError
+from models.files import replacing_folder
+from tasks.dataset import alone_in
+from tasks.labelling import label_studio
+from tasks.labelling.cells import SKIP, inert, table_text, write_text
+from tasks.labelling.choose import choose
+from tasks.labelling.film import write_film
+from tasks.labelling.outputs import Outputs
+from tasks.layout import MANIFEST, SHARDS
+from tasks.report.environment import page_environment, visible
+from tasks.report.sheets import contact_sheet, frame_width
+
+logger = logging.getLogger(__name__)
+
+COLUMNS = ("clip_id", "source_id", "captured_at", "predicted", "confidence", "label")
+_FORMAT = 1
+_MOST_GUESSES = 3
+_FRAMES = 6
+_README = (
+    "1. Open contact_sheet.html beside labels.csv, name each clip's class in the column label "
+    f"({SKIP} where nobody can tell), save as CSV, and run: videoloop label receive PATH/labels.csv",
+    "2. Or in Label Studio, with LABEL_STUDIO_LOCAL_FILES_SERVING_ENABLED=true and "
+    "LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT=(the folder that holds this one): use label_studio.xml as the labelling "
+    "interface, add clips/ as local storage, import label_studio.json, export as JSON, and run: "
+    "videoloop label receive PATH/EXPORT.json",
+    "3. All rows are taken or none, and what is wrong is said with its row. "
+    "To send a part, delete the rows that are not done.",
+)
+
+
+@dataclass(frozen=True)
+class Question:
+    """A clip that is asked about.
+
+    Attributes:
+        number: Its row in ``labels.csv``, as a spreadsheet counts.
+        clip_id: Which clip it is.
+        source_id: Where it comes from.
+        captured_at: When it was recorded, where that is known.
+        guesses: What the model makes of it: label and probability, the most probable first.
+        shard: Where its frames are.
+        row: Where its frames are.
+    """
+
+    number: int
+    clip_id: str
+    source_id: str
+    captured_at: datetime | None
+    guesses: tuple[tuple[str, float], ...]
+    shard: str
+    row: int
+
+    @property
+    def film(self) -> str:
+        """The clip's file within the folder."""
+        return f"clips/{self.number:04d}.mp4"
+
+    @property
+    def captured(self) -> str:
+        """When it was recorded, as text."""
+        return f"{self.captured_at:%Y-%m-%dT%H:%M:%SZ}" if self.captured_at else ""
+
+
+@dataclass(frozen=True)
+class Request:
+    """A labelling request.
+
+    Attributes:
+        folder: Where it lies.
+        clips: How many are asked about.
+        sources: Where they come from.
+        new: Whether it was made now; otherwise it was there, as it was left.
+    """
+
+    folder: Path
+    clips: int
+    sources: int
+    new: bool
+
+
+def request(
+    outputs: Outputs,
+    data: Path,
+    out: Path,
+    *,
+    budget: int,
+    per_source: int | None = None,
+    uncertainty: Literal["margin", "entropy"] = "margin",
+    seed: int = 0,
+    labels: Sequence[str] = (),
+) -> Request:
+    """Choose clips without a person's label and write the request into a folder of ``out`` that its content names.
+
+    The same choice is the same folder, which is left as it is once it is there: somebody may be filling it in.
+
+    Args:
+        outputs: What the model made of clips of the dataset. Labelled ones among them show what need not be asked.
+        data: The dataset's folder.
+        out: Where requests lie.
+        budget: Clips that people will look at.
+        per_source: Clips of one source, at most; see :func:`tasks.labelling.choose.choose`.
+        uncertainty: See :func:`tasks.labelling.choose.choose`.
+        seed: Of the choice.
+        labels: Classes to offer; by default those of the dataset and of the model.
+
+    Raises:
+        UserError: There is nothing to ask about, or features are not finite numbers, or a shard is damaged.
+    """
+    manifest = read_manifest(data / MANIFEST.name)
+    questions = _questions(_chosen(outputs, manifest, data, budget, per_source, uncertainty, seed), manifest)
+    offered = list(labels) or sorted({*labels_of(manifest), *outputs.labels})
+    folder = out / f"request-{_key(questions, offered)}"
+    with alone_in(out):
+        if new := not folder.exists():
+            with replacing_folder(folder) as unfinished:
+                _write(questions, offered, ClipStore(data / SHARDS.name), folder.name, unfinished)
+    return Request(folder, len(questions), len({question.source_id for question in questions}), new)
+
+
+def _chosen(
+    outputs: Outputs,
+    manifest: pd.DataFrame,
+    data: Path,
+    budget: int,
+    per_source: int | None,
+    uncertainty: Literal["margin", "entropy"],
+    seed: int,
+) -> Outputs:
+    outputs = outputs.part(outputs.clips["clip_id"].to_numpy(str).argsort())  # the file's order is nothing
+    open_ids = manifest.loc[manifest["label"].isna() | (manifest["label_origin"] == PSEUDO), "clip_id"]
+    known_N = outputs.clips["clip_id"].isin(manifest["clip_id"]).to_numpy()
+    open_N = outputs.clips["clip_id"].isin(open_ids).to_numpy()
+    if not known_N.all():
+        logger.warning("%d clips are left out: they are not in %s", (~known_N).sum(), data / MANIFEST.name)
+    if not open_N.any():
+        raise UserError(
+            f"{data / MANIFEST.name}: no clip that the model saw waits for a label; ingest new video with "
+            "`videoloop ingest SOURCE --unlabelled` and let the model see it"
+        )
+    candidates, labelled = outputs.part(open_N), outputs.part(known_N & ~open_N)
+    chosen = choose(
+        candidates.embedding_ND,
+        candidates.probability_NK,
+        candidates.clips["source_id"].to_numpy(),
+        budget=budget,
+        labelled_MD=labelled.embedding_ND,
+        per_source=per_source,
+        uncertainty=uncertainty,
+        seed=seed,
+    )
+    if not len(chosen):
+        raise UserError(f"{data / MANIFEST.name}: every clip without a label looks exactly like a labelled one")
+    return candidates.part(chosen)
+
+
+def _questions(chosen: Outputs, manifest: pd.DataFrame) -> list[Question]:
+    rows = manifest.set_index("clip_id").loc[chosen.clips["clip_id"]].reset_index().to_dict("records")
+    return [
+        Question(
+            number,
+            row["clip_id"],
+            row["source_id"],
+            None if pd.isna(row["captured_at"]) else row["captured_at"],
+            tuple(
+                (chosen.labels[at], float(probability_K[at]))
+                for at in (-probability_K).argsort(kind="stable")[:_MOST_GUESSES]
+            ),
+            row["shard"],
+            int(row["row"]),
+        )
+        for number, (row, probability_K) in enumerate(zip(rows, chosen.probability_NK, strict=True), start=2)
+    ]
+
+
+def _key(questions: Sequence[Question], labels: Sequence[str]) -> str:
+    content = [[question.clip_id, question.guesses] for question in questions]
+    return hashlib.sha256(json.dumps([_FORMAT, list(labels), content]).encode()).hexdigest()[:12]
+
+
+def _write(questions: Sequence[Question], labels: Sequence[str], store: ClipStore, name: str, folder: Path) -> None:
+    (folder / "clips").mkdir()
+    for question in questions:
+        write_film(store, question.shard, question.row, folder / question.film)
+    (folder / "contact_sheet.html").write_text(_page(questions, labels, store), encoding="utf-8")
+    write_text(table_text(COLUMNS, map(_row, questions)), folder / "labels.csv")
+    tasks = [label_studio.task(f"{name}/{question.film}", _facts(question)) for question in questions]
+    (folder / "label_studio.json").write_text(json.dumps(tasks, indent=1, ensure_ascii=False), encoding="utf-8")
+    (folder / "label_studio.xml").write_text(label_studio.interface(labels), encoding="utf-8")
+    (folder / "README.txt").write_text("\n".join(_README) + "\n", encoding="utf-8")
+
+
+def _row(question: Question) -> dict[str, str]:
+    facts = _facts(question)
+    return {**{name: inert(facts[name]) for name in COLUMNS[:4]}, "confidence": facts["confidence"], "label": ""}
+
+
+def _facts(question: Question) -> dict[str, Any]:
+    label, probability = question.guesses[0]
+    return {
+        "clip_id": question.clip_id,
+        "source_id": visible(question.source_id),
+        "captured_at": question.captured,
+        "predicted": visible(label),
+        "confidence": f"{probability:.4f}",
+    }
+
+
+def _page(questions: Sequence[Question], labels: Sequence[str], store: ClipStore) -> str:
+    width = frame_width(_FRAMES * len(questions))
+    asked = [
+        (question, contact_sheet(store, question.shard, question.row, columns=_FRAMES, rows=1, width=width))
+        for question in questions
+    ]
+    template = page_environment(Path(__file__).parent).get_template("request.html.j2")
+    sources = len({question.source_id for question in questions})
+    return template.render(asked=asked, labels=labels, sources=sources, skip=SKIP)

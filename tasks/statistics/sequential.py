@@ -1,0 +1,179 @@
+"""A watch over a champion's whole life: the chance that it ever raises a false alarm keeps below a limit.
+
+Legend: U source-days, V numbers of each.
+
+Method: a Mondrian conformal test martingale. Each new source-day gets a conformal p-value: the share of the source-days
+of its category, itself included, that are at least as far from the category's mean, ties broken at random (Vovk,
+Nouretdinov & Gammerman 2003, "Testing exchangeability on-line", ICML; by category: Vovk, Gammerman & Shafer 2005,
+*Algorithmic Learning in a Random World*, 4.5). Where a category's source-days are exchangeable such p-values are
+independent and uniform, and betting against that (betting.py) reaches 1 / false_alarm with a chance of at most
+false_alarm, however often and however long one looks: Ville's inequality.
+
+It is this construction because the reference is finite and used every day: tests against a fixed reference share its
+luck, so neither their p-values nor e-values made from them may be multiplied. Here a source-day joins its category once
+it is seen, and its p-value is its rank among those before it and nothing else.
+
+Categories: a source's first day is compared with first days of other sources, the reference's included; later days with
+the same source's earlier ones, its first excluded, as that has been used. A source that is odd by nature is odd once.
+
+Assumptions: new sources are like those of the reference, but for the change that is sought; days are exchangeable
+within a source; sources are independent given that. What all sources share on one day, such as weather, breaks the
+last: with ``within_day="mean"`` such days cost less, and detection takes longer (docs/decisions/0008-drift-tests.md).
+
+Half of the capital bets on all sources together, half on groups of sources, the j-th to come having 1 / (j (j + 1)) of
+it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.errors import UserError
+from tasks.statistics.betting import Bettor, WithinDay
+from tasks.statistics.source_days import SourceDay, random_of
+from tasks.statistics.watch_state import WatchState, as_rows, evidence_of
+
+_TIE = 1e-9
+
+_Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Strangeness:
+    """How strange a source-day is among those of its category.
+
+    Attributes:
+        source: Its source.
+        day: Its day.
+        p_value: Small if it is strange; uniform if nothing has changed.
+        num_compared: Source-days that it was compared with.
+    """
+
+    source: str
+    day: str
+    p_value: float
+    num_compared: int
+
+
+def start_watch(
+    reference: Sequence[SourceDay], *, false_alarm: float = 0.01, within_day: WithinDay = "product", seed: int = 0
+) -> WatchState:
+    """A watch for a new champion.
+
+    Args:
+        reference: Source-days that neither the champion nor the projection was fitted to. May be empty: then sources
+            are only compared with each other and with themselves.
+        false_alarm: The chance of any false alarm over the champion's whole life.
+        within_day: ``product`` if sources are independent within a day, else ``mean``.
+        seed: Of the random numbers that break ties.
+
+    Raises:
+        UserError: The chance is not between 0 and 1, a source-day comes twice, or vectors differ in length.
+    """
+    if not 0 < false_alarm < 1:
+        raise UserError(f"watch.false_alarm: {false_alarm}: must lie between 0 and 1")
+    memory = _Memory(set(), as_rows([]), {})
+    for unit in _in_order(reference):
+        if not memory.is_new(unit):
+            raise UserError(f"reference: source {unit.source} has day {unit.day} twice; give each source-day once")
+        memory.remember(unit)
+    return WatchState(false_alarm, within_day, seed, frozenset(memory.seen), memory.first_UV, memory.later_UV)
+
+
+def advance(
+    state: WatchState, check: str, units: Sequence[SourceDay], *, groups: Mapping[str, str] | None = None
+) -> tuple[WatchState, list[Strangeness]]:
+    """After one more check; source-days that were seen before change nothing, so a check may be repeated.
+
+    Args:
+        state: Before.
+        check: Its name, such as its day; shown as the moment of a change or an alarm.
+        units: Source-days that are over, in any order, from any time: what counts is that they had not been seen.
+        groups: The group of each source that is to be watched with its like as well, such as a site.
+
+    Returns:
+        The state after, and what the new source-days look like, of those that there was something to compare with.
+
+    Raises:
+        UserError: A vector has another length than those before: it is of another projection.
+    """
+    memory = _Memory(set(state.seen), state.first_UV, dict(state.later_UV))
+    found = []
+    for unit in _in_order(units):
+        if memory.is_new(unit):
+            known_UV = memory.category(unit)
+            if len(known_UV):
+                tie = float(random_of(state.seed, unit.source, unit.day).random())
+                p_value = conformal_p_value(known_UV, unit.vector, tie)
+                found.append(Strangeness(unit.source, unit.day, p_value, len(known_UV)))
+            memory.remember(unit)
+    overall, bettors = state.overall, dict(state.groups)
+    if found:
+        overall = overall.bet(check, [strange.p_value for strange in found], state.within_day)
+        of_group: dict[str, list[float]] = {}
+        for strange in found:
+            if groups and strange.source in groups:
+                of_group.setdefault(groups[strange.source], []).append(strange.p_value)
+        for group, p_values in sorted(of_group.items()):
+            bettors[group] = bettors.get(group, Bettor()).bet(check, p_values, state.within_day)
+    evidence = evidence_of(overall, bettors)
+    alarm = state.alarm if state.alarm is not None or evidence < state.limit else check
+    after = replace(
+        state,
+        seen=frozenset(memory.seen),
+        first_UV=memory.first_UV,
+        later_UV=memory.later_UV,
+        overall=overall,
+        groups=bettors,
+        highest=max(state.highest, evidence),
+        alarm=alarm,
+    )
+    return after, found
+
+
+def conformal_p_value(known_UV: _Floats, vector: Sequence[float], tie: float) -> float:
+    """The smoothed rank of a vector's distance from the mean of all, itself included, among the others' distances.
+
+    Args:
+        known_UV: Vectors before.
+        vector: The new one.
+        tie: A uniform random number, the share of ties (itself one of them) that count as farther.
+    """
+    vector_UV = np.vstack((known_UV, vector))
+    distance_U: NDArray[np.float64] = np.square(vector_UV - vector_UV.mean(0)).sum(1)
+    slack = _TIE * distance_U[-1]
+    farther = int((distance_U > distance_U[-1] + slack).sum())
+    tied = int((np.abs(distance_U - distance_U[-1]) <= slack).sum())
+    return (farther + tie * tied) / len(distance_U)
+
+
+@dataclass
+class _Memory:
+    seen: set[tuple[str, str]]
+    first_UV: _Floats
+    later_UV: dict[str, _Floats]
+
+    def is_new(self, unit: SourceDay) -> bool:
+        if len(self.first_UV) and len(unit.vector) != self.first_UV.shape[1]:
+            raise UserError(
+                f"source {unit.source}, day {unit.day}: {len(unit.vector)} numbers instead of "
+                f"{self.first_UV.shape[1]}; it is of another projection: start a new watch"
+            )
+        return (unit.source, unit.day) not in self.seen
+
+    def category(self, unit: SourceDay) -> _Floats:
+        return self.later_UV.get(unit.source, self.first_UV)
+
+    def remember(self, unit: SourceDay) -> None:
+        self.seen.add((unit.source, unit.day))
+        if unit.source in self.later_UV:
+            self.later_UV[unit.source] = np.vstack((self.later_UV[unit.source], unit.vector))
+        else:
+            self.first_UV = np.vstack((self.first_UV, unit.vector)) if len(self.first_UV) else as_rows([unit.vector])
+            self.later_UV[unit.source] = as_rows([], len(unit.vector))
+
+
+def _in_order(units: Sequence[SourceDay]) -> list[SourceDay]:
+    return sorted(units, key=lambda unit: (unit.day, unit.source))

@@ -1,0 +1,222 @@
+"""A round that is killed in every step in turn, and started again each time, leaves one round's worth of results."""
+
+import os
+import signal
+import sqlite3
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.support.clone import CLIPS_PER_LABEL, COMMAND, LABELS, NUM_CAMERAS, Clone, clone_in, stages_run
+
+pytestmark = pytest.mark.integration
+
+_PATIENCE_S = 90
+STAGES = ["validate", "search", "fine_tune", "evaluate", "report"]
+
+
+class Running:
+    """A round under way, in a process group of its own."""
+
+    def __init__(self, clone: Clone, log: Path) -> None:
+        self.clone = clone
+        self._log = log
+        with log.open("wb") as output:
+            self.process = subprocess.Popen(
+                [*COMMAND, "run", "--source", str(clone.source)],
+                cwd=clone.root,
+                env=clone.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    @property
+    def said(self) -> str:
+        return self._log.read_text(errors="replace")
+
+    def runs(self, module: str) -> bool:
+        """Whether a process of the clone runs ``python -m module``."""
+        return any(["-m", module] == process.info["cmdline"][1:3] for process in of_the_round(self.clone))
+
+    def wrote(self, pattern: str) -> bool:
+        return any(self.clone.home.glob(f"runs/*/{pattern}"))
+
+    def tracked(self, name: str) -> bool:
+        return name in [run["run_name"] for run in self.clone.mlflow_runs()]
+
+    def wait_for(self, reached: Callable[["Running"], bool]) -> None:
+        deadline = time.monotonic() + _PATIENCE_S
+        while not reached(self):
+            assert self.process.poll() is None, f"it ended before it could be killed:\n{self.said}"
+            assert time.monotonic() < deadline, self.said
+            time.sleep(0.01)
+
+    def kill(self, *, whole_group: bool) -> None:
+        (os.killpg if whole_group else os.kill)(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+
+def of_the_round(clone: Clone) -> list[psutil.Process]:
+    """Processes that work in the clone, but for its servers."""
+    found = []
+    for process in psutil.process_iter(["pid", "cmdline", "cwd", "status"]):
+        here = str(process.info["cwd"] or "").startswith(str(clone.root))
+        served = process.info["cwd"] == str(clone.home)
+        if here and not served and process.info["status"] != psutil.STATUS_ZOMBIE:
+            found.append(process)
+    return found
+
+
+def orphans(clone: Clone) -> list[str]:
+    """What is left of a killed round once what was about to die has died."""
+    deadline = time.monotonic() + 15
+    while (left := of_the_round(clone)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return [" ".join(process.info["cmdline"]) for process in left]
+
+
+@dataclass(frozen=True)
+class Moment:
+    """When a round is killed.
+
+    Attributes:
+        step: What it is doing.
+        reached: Whether it is.
+        whole_group: Kill all its processes at once; else the first alone, as when memory runs out.
+    """
+
+    step: str
+    reached: Callable[[Running], bool]
+    whole_group: bool = True
+
+
+MOMENTS = [
+    Moment("ingest", lambda run: run.wrote("data/shards/*")),
+    Moment("validate", lambda run: run.wrote("results/validate/*")),
+    Moment("search", lambda run: "trial 0:" in run.said and run.runs("tasks.trial"), whole_group=False),
+    Moment("fine_tune", lambda run: "epoch 3 (" in run.said),
+    Moment("evaluate", lambda run: run.wrote("results/evaluate/*")),
+    # The stage is still importing its libraries then, and cannot have asked to die with its parent yet.
+    Moment("report", lambda run: run.runs("tasks.report"), whole_group=False),
+    Moment("register", lambda run: run.tracked("register")),
+    Moment("judge", lambda run: run.clone.versions() != {}),
+]
+
+
+@dataclass(frozen=True)
+class Story:
+    """What happened.
+
+    Attributes:
+        said: What each attempt printed, by the step in which it was killed; the last one was not.
+        left: What was left of each killed attempt: processes.
+        workspaces: The workspaces that were there after each killed attempt.
+    """
+
+    said: dict[str, str]
+    left: dict[str, list[str]]
+    workspaces: list[list[str]]
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clone]:
+    with clone_in(tmp_path_factory.mktemp("killed")) as made:
+        # Long enough to be killed between two epochs.
+        made.set_params({"fine_tune": {"epochs": 20, "early_stopping_patience": 0}})
+        assert made.videoloop("up").returncode == 0
+        yield made
+
+
+@pytest.fixture(scope="module")
+def story(clone: Clone, tmp_path_factory: pytest.TempPathFactory) -> Story:
+    logs = tmp_path_factory.mktemp("logs")
+    story = Story({}, {}, [])
+    for moment in MOMENTS:
+        run = Running(clone, logs / moment.step)
+        run.wait_for(moment.reached)
+        run.kill(whole_group=moment.whole_group)
+        story.said[moment.step] = run.said
+        story.left[moment.step] = orphans(clone)
+        story.workspaces.append([path.stem for path in (clone.home / "runs").glob("*.json")])
+    run = Running(clone, logs / "end")
+    assert run.process.wait(timeout=_PATIENCE_S) == 0, run.said
+    story.said["end"] = run.said
+    return story
+
+
+def test_no_process_outlives_its_round(story: Story) -> None:
+    assert story.left == {moment.step: [] for moment in MOMENTS}
+
+
+def test_each_attempt_goes_on_where_the_one_before_it_was_killed(story: Story) -> None:
+    steps = ["ingest", *STAGES, "register", "judge", "end"]
+    for before, after in pairwise(steps):
+        ran = stages_run(story.said[after])
+        expected = steps[steps.index(before) : steps.index(after) + 1]
+        assert set(ran) <= set(expected), f"after it was killed in {before}, it ran {ran}"
+    assert "trial 0:" not in story.said["fine_tune"]
+    assert "epoch 2 (" in story.said["fine_tune"]
+    assert "epoch 2 (" not in story.said["evaluate"]
+
+
+def test_all_attempts_share_one_workspace_and_it_is_gone_in_the_end(clone: Clone, story: Story) -> None:
+    assert story.workspaces == [story.workspaces[0]] * len(MOMENTS)
+    assert len(story.workspaces[0]) == 1
+    assert list((clone.home / "runs").iterdir()) == []
+    assert len(clone.git("worktree", "list").splitlines()) == 1
+    branches = clone.git("branch", "--format", "%(refname:short)").splitlines()
+    assert sorted(branches) == ["main", "videoloop/latest", f"videoloop/{story.workspaces[0][0]}"]
+
+
+def test_nothing_half_written_is_in_a_commit(clone: Clone, story: Story) -> None:
+    assert clone.git("ls-tree", "-r", "--name-only", "videoloop/latest", "--", "results").splitlines() == [
+        "results/evaluate/metrics.json",
+        "results/search/best_params.json",
+        "results/validate/summary.json",
+    ]
+
+
+def test_mlflow_shows_what_was_killed_and_what_ended(clone: Clone, story: Story) -> None:
+    (round_run,) = [run for run in clone.mlflow_runs() if "videoloop.round" in run["tags"]]
+    assert round_run["status"] == "FINISHED"
+    nested = [run for run in clone.mlflow_runs() if run["tags"].get("mlflow.parentRunId") == round_run["run_id"]]
+    ended = Counter(run["run_name"] for run in nested if run["status"] == "FINISHED")
+    assert ended == dict.fromkeys([*STAGES, "register"], 1)
+    assert {run["status"] for run in nested} == {"FINISHED", "KILLED"}
+
+
+def test_there_is_one_version_and_it_is_champion(clone: Clone, story: Story) -> None:
+    (tags,) = clone.versions().values()
+    assert tags["videoloop.commit"] == clone.git("rev-parse", "videoloop/latest")
+    assert clone.aliases() == {"champion": 1}
+    assert clone.videoloop("doctor").returncode == 0
+
+
+def test_there_is_one_decision_of_each_kind(clone: Clone, story: Story) -> None:
+    with sqlite3.connect(clone.home / "videoloop.db") as database:
+        kinds = Counter(kind for (kind,) in database.execute("SELECT kind FROM decisions"))
+    database.close()
+    assert kinds == {"register": 1, "judge": 1, "promote": 1}
+
+
+def test_the_dataset_holds_every_clip_once(clone: Clone, story: Story) -> None:
+    num_clips = len(LABELS) * NUM_CAMERAS * CLIPS_PER_LABEL
+    assert f"2 classes, {num_clips} clips, {NUM_CAMERAS} sources, 0 files in quarantine" in story.said["end"]
+    messages = clone.git("log", "--format=%s", "main..videoloop/latest").splitlines()
+    assert [message.partition(":")[0] for message in messages] == ["round", "data"]
+
+
+def test_the_round_after_it_has_nothing_to_do(clone: Clone, story: Story) -> None:
+    again = clone.videoloop("run")
+    assert again.returncode == 0, again.stderr
+    assert stages_run(again.stdout) == []
+    assert len(clone.versions()) == 1

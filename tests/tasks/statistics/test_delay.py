@@ -1,0 +1,40 @@
+import numpy as np
+
+from tasks.statistics.delay import detection_delay
+from tasks.statistics.sequential import advance, start_watch
+from tasks.statistics.source_days import SourceDay
+
+SETTING = {"num_sources": 6, "past_days": 20, "simulations": 60, "horizon": 40}
+
+
+def test_larger_changes_are_found_sooner_and_none_never():
+    state = start_watch([])
+    large, small = (detection_delay(state, shift, **SETTING) for shift in (3.0, 1.0))
+    assert large is not None
+    assert small is not None
+    assert 1 <= large < small
+    assert detection_delay(state, 0.0, **SETTING) is None
+
+
+def test_means_take_longer_than_products():
+    fast, slow = (detection_delay(start_watch([], within_day=how), 3.0, **SETTING) for how in ("product", "mean"))
+    assert fast is not None
+    assert slow is not None
+    assert fast < slow
+
+
+def test_simulated_delays_are_those_of_the_watch_itself():
+    rng = np.random.default_rng(0)
+    delays = []
+    for _ in range(15):
+        state = start_watch([])
+        for day in range(60):
+            # On a line with few outliers the distance to the mean is about that to 0: half-normal, like a folded shift.
+            far = rng.standard_normal(6) + (6.0 if day >= 21 else 0.0)
+            state, _ = advance(state, str(day), [SourceDay(str(s), f"{day:02}", (v,)) for s, v in enumerate(far)])
+            if state.alarm:
+                delays.append(day - 20)
+                break
+    expected = detection_delay(start_watch([]), 6.0, **SETTING)
+    assert expected is not None
+    assert abs(np.median(delays) - expected) <= 1
