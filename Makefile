@@ -26,10 +26,10 @@ export GIT_COMMITTER_EMAIL ?= $(GIT_AUTHOR_EMAIL)
 demo: .venv/installed
 	$(BIN)/python -m infra.demo $(DEMO) --workers 2
 	$(BIN)/videoloop run --source $(DEMO)/clips.csv
-	@echo "make days goes on: 30 days in which the world changes and the loop closes by itself (about MINUTES minutes)"
+	@echo "make days goes on: 30 days in which the world changes and the loop closes by itself (about 15 minutes)"
 
 days: .venv/installed
-	@echo "30 days of 24 cameras: about MINUTES minutes on two cores; stopped anywhere, make days goes on"
+	@echo "30 days of 24 cameras: about 15 minutes on two cores; stopped anywhere, make days goes on"
 	$(BIN)/python -m infra.demo.days --workers 2
 
 test: .venv/installed-test check
