@@ -1,4 +1,4 @@
-# The two commands: `make demo` and `make test`. Both build .venv from requirements.lock.
+# The three commands: `make demo`, `make days` and `make test`. All build .venv from requirements.lock.
 SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
