@@ -54,6 +54,7 @@ def evidence(days: Sequence[Day]) -> Markup:
         _mark(axes, days)
         axes.set_yscale("log")
         axes.set(xlabel="day", ylabel="evidence")
+        axes.locator_params(axis="x", integer=True)
         axes.legend(loc="upper left")
 
     return svg(draw, WIDE, "Evidence of change by day against the limit that raises the alarm")
@@ -73,6 +74,7 @@ def accuracy(days: Sequence[Day], policies: Sequence[str]) -> Markup:
         _mark(axes, days)
         axes.set_ylim(0, 1.03)
         axes.set(xlabel="day", ylabel="accuracy")
+        axes.locator_params(axis="x", integer=True)
         axes.legend(loc="lower left")
 
     return svg(draw, WIDE, "True accuracy by day under each policy, and the watch's estimate")
