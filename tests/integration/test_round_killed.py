@@ -40,6 +40,13 @@ class Running:
                 start_new_session=True,
             )
 
+    def __enter__(self) -> "Running":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self.process.poll() is None:
+            self.kill(whole_group=True)
+
     @property
     def said(self) -> str:
         return self._log.read_text(errors="replace")
@@ -143,15 +150,15 @@ def story(clone: Clone, tmp_path_factory: pytest.TempPathFactory) -> Story:
     logs = tmp_path_factory.mktemp("logs")
     story = Story({}, {}, [])
     for moment in MOMENTS:
-        run = Running(clone, logs / moment.step)
-        run.wait_for(moment.reached)
-        run.kill(whole_group=moment.whole_group)
-        story.said[moment.step] = run.said
+        with Running(clone, logs / moment.step) as run:
+            run.wait_for(moment.reached)
+            run.kill(whole_group=moment.whole_group)
+            story.said[moment.step] = run.said
         story.left[moment.step] = orphans(clone)
         story.workspaces.append([path.stem for path in (clone.home / "runs").glob("*.json")])
-    run = Running(clone, logs / "end")
-    assert run.process.wait(timeout=_PATIENCE_S) == 0, run.said
-    story.said["end"] = run.said
+    with Running(clone, logs / "end") as run:
+        assert run.process.wait(timeout=_PATIENCE_S) == 0, run.said
+        story.said["end"] = run.said
     return story
 
 
