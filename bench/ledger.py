@@ -13,11 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import requests
+from prefect import Task
 
 from flows import cli, train
 from tasks import repository, workspace
-
-_STEPS = ("ingest", "reproduce", "seal", "register", "judge", "introduce", "publish")
 
 
 class Ledger:
@@ -61,9 +60,9 @@ def main() -> None:
     workspace.run_child = ledger.timed("DVC", workspace.run_child)
     workspace.checkout_results = ledger.timed("DVC", workspace.checkout_results)
     requests.Session.send = ledger.timed("MLflow requests", requests.Session.send)  # Prefect speaks through httpx
-    for step in _STEPS:
-        task = getattr(train, step)
-        task.fn = ledger.timed("steps", task.fn)
+    for step in vars(train).values():
+        if isinstance(step, Task):
+            step.fn = ledger.timed("steps", step.fn)
     train.train = ledger.timed("Prefect engine", train.train)
     sys.argv = ["videoloop", "run", "--source", source]
     try:

@@ -28,7 +28,7 @@ from tasks.settings import Settings, prefect_environment, settings
 
 WORK_POOL = "videoloop"
 _WEBHOOK_KEY = "MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY"
-_PATIENCE_S = 120
+_PATIENCE_S = 300  # a server that is alive may be slow: on a loaded machine MLflow took more than two minutes
 
 
 @dataclass(frozen=True)
