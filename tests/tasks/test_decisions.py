@@ -68,7 +68,8 @@ def test_a_row_can_be_neither_changed_nor_removed(database, change):
 
 
 def test_many_processes_that_record_at_once_lose_nothing_and_double_nothing(database):
-    context = multiprocessing.get_context("fork")
+    # Fresh interpreters: a fork would take over what other tests have left in this one.
+    context = multiprocessing.get_context("spawn")
     writers = [context.Process(target=_write, args=(number,)) for number in range(6)]
     for writer in writers:
         writer.start()
