@@ -26,7 +26,7 @@ export GIT_COMMITTER_EMAIL ?= $(GIT_AUTHOR_EMAIL)
 demo: .venv/installed
 	$(BIN)/python -m infra.demo $(DEMO) --workers 2
 	$(BIN)/videoloop run --source $(DEMO)/clips.csv
-	@echo "make days goes on: 30 days in which the world changes and the loop closes by itself"
+	@echo "make days goes on: 30 days in which the world changes, with the watch and people who label"
 
 days: .venv/installed
 	$(BIN)/python -m infra.demo.days --workers 2

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tasks.process import readable, speak
-from tasks.settings import ServeSettings, hush, main_checkout, prefect_environment, settings
+from tasks.settings import ServeSettings, hush, main_checkout
 
 if TYPE_CHECKING:
     from tasks.promote import Promotion
@@ -53,16 +53,7 @@ def run(
     demand_ready(main_checkout())
     load_params(main_checkout() / PARAMS_FILE)  # a mistake in it costs no start of servers and names this file
     where = str(source.absolute()) if source else last_source()
-    started = servers.up(console.print)
-    os.environ.update(
-        prefect_environment(settings())
-        | {
-            "PREFECT_API_URL": started["prefect"].url,
-            "MLFLOW_TRACKING_URI": started["mlflow"].url,
-            # A person reads one sentence; the trace is in the Prefect UI.
-            "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
-        }
-    )
+    started = servers.connect(console.print)
     from flows.train import train
 
     result = train(where)
@@ -112,15 +103,7 @@ def watch(
     from tasks.params import PARAMS_FILE, load_params
 
     load_params(main_checkout() / PARAMS_FILE)
-    started = servers.up(console.print)
-    os.environ.update(
-        prefect_environment(settings())
-        | {
-            "PREFECT_API_URL": started["prefect"].url,
-            "MLFLOW_TRACKING_URI": started["mlflow"].url,
-            "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
-        }
-    )
+    servers.connect(console.print)
     from flows.summary import show_watch
     from flows.watch import watch as look
 

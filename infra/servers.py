@@ -95,6 +95,21 @@ def up(say: Callable[[str], None]) -> dict[str, Server]:
         return servers
 
 
+def connect(say: Callable[[str], None]) -> dict[str, Server]:
+    """:func:`up`, and have the flows of this process use these servers; call it before Prefect is imported."""
+    servers = up(say)
+    os.environ.update(
+        prefect_environment(settings())
+        | {
+            "PREFECT_API_URL": servers["prefect"].url,
+            "MLFLOW_TRACKING_URI": servers["mlflow"].url,
+            # A person reads one sentence; the trace is in the Prefect UI.
+            "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
+        }
+    )
+    return servers
+
+
 def down(say: Callable[[str], None]) -> None:
     """Stop what :func:`up` started, with everything it started in turn."""
     config = settings()

@@ -25,7 +25,7 @@ from infra.demo.weekly import EVERY_DAYS, Weekly
 from tasks.params import PARAMS_FILE, load_params
 from tasks.process import readable, speak
 from tasks.repository import demand_ready
-from tasks.settings import hush, main_checkout, prefect_environment, settings
+from tasks.settings import hush, main_checkout, settings
 from tasks.watch.champion import champion_of
 
 logger = logging.getLogger(__name__)
@@ -54,22 +54,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         options.look, options.quiet_days, options.cameras, options.every, options.clips_per_day, options.seed
     )
     console = Console()
-    connect(console)
+    servers.connect(console.print)
     replay = Replay(calendar, settings().home / "days", options.labels_per_class, options.workers, console)
     replay.run(options.days, weekly=options.compare == "weekly")
-
-
-def connect(console: Console) -> None:
-    """Start the servers that do not run yet, and have flows of this process use them."""
-    started = servers.up(console.print)
-    os.environ.update(
-        prefect_environment(settings())
-        | {
-            "PREFECT_API_URL": started["prefect"].url,
-            "MLFLOW_TRACKING_URI": started["mlflow"].url,
-            "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
-        }
-    )
 
 
 class Replay:

@@ -14,10 +14,11 @@ SIZE, FRAMES, CAMERAS = (64, 64), 12, 6
 LIVE = f"""
 from rich.console import Console
 from infra.demo.calendar import Calendar
-from infra.demo.days import Replay, connect
+from infra import servers
+from infra.demo.days import Replay
 from tasks.settings import settings
 console = Console(width=400)
-connect(console)
+servers.connect(console.print)
 calendar = Calendar(quiet_days=1, cameras={CAMERAS}, clips_per_day=2, num_frames={FRAMES}, size={SIZE})
 Replay(calendar, settings().home / "days", 20, 1, console).run(2)
 """
