@@ -96,7 +96,14 @@ def up(say: Callable[[str], None]) -> dict[str, Server]:
 
 
 def connect(say: Callable[[str], None]) -> dict[str, Server]:
-    """:func:`up`, and have the flows of this process use these servers; call it before Prefect is imported."""
+    """:func:`up`, and have the flows of this process use these servers.
+
+    Raises:
+        UserError: As :func:`up`.
+        RuntimeError: Prefect was imported before, which reads once where its server is.
+    """
+    if "prefect" in sys.modules and "PREFECT_API_URL" not in os.environ:
+        raise RuntimeError("connect before Prefect is imported: its flows would run on a temporary server")
     servers = up(say)
     os.environ.update(
         prefect_environment(settings())

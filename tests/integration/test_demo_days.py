@@ -7,6 +7,7 @@ import pytest
 
 from infra.demo.dataset import World, write_world
 from tests.support.clone import Clone, clone_in
+from tests.support.servers import post
 
 pytestmark = pytest.mark.integration
 
@@ -15,10 +16,10 @@ LIVE = f"""
 from rich.console import Console
 from infra.demo.calendar import Calendar
 from infra import servers
-from infra.demo.days import Replay
 from tasks.settings import settings
 console = Console(width=400)
 servers.connect(console.print)
+from infra.demo.replay import Replay
 calendar = Calendar(quiet_days=1, cameras={CAMERAS}, clips_per_day=2, num_frames={FRAMES}, size={SIZE})
 Replay(calendar, settings().home / "days", 20, 1, console).run(2)
 """
@@ -50,3 +51,6 @@ def test_days_pass_once_and_are_drawn(clone: Clone) -> None:
     assert [(score["clips"], score["clips_new"]) for score in scores] == [(12, 0), (6, 6)]
     assert "The world changed on day 2" in (folder / "timeline.html").read_text()
     assert clone.git("status", "--porcelain") == ""
+    server = json.loads((clone.home / "servers.json").read_text())["prefect"]["url"]
+    watches = post(f"{server}/flow_runs/filter", {"flows": {"name": {"any_": ["watch"]}}})
+    assert len(watches) >= 2  # they were not run on a temporary server
