@@ -1,4 +1,4 @@
-"""``python -m infra.demo.days``: the days after round one. The world changes, the watch looks, people label and promote.
+"""``python -m infra.demo.days``: the days after round one. The world changes, the watch looks, people label, promote.
 
 Every day the cameras' video comes in and the watch looks at it. When it asks for labels, people give them; when it
 retrains and the judge says that the new version is better, it is promoted, and the next days are answered by it. A day
