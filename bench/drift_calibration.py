@@ -198,7 +198,7 @@ def _first_alarms(world: World, days: int, change: int, seed: int) -> list[int |
         units, _ = source_days(projection, clips.embedding_ND, clips.source_N, [name] * len(clips.source_N))
         state, found = advance(state, name, units)
         # The same p-values with their bets averaged: a watch with within_day="mean", and half as much work.
-        bettor = bettor.bet(name, [strange.p_value for strange in found], "mean") if found else bettor
+        bettor = bettor.bet(name, [strange.p_values[0] for strange in found], "mean") if found else bettor
         evidence = state.evidence, 0.5 * bettor.capital + 0.5
         first = [day if seen is None and e >= state.limit else seen for seen, e in zip(first, evidence, strict=True)]
     return first

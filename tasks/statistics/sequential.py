@@ -15,6 +15,7 @@ it is seen, and its p-value is its rank among those before it and nothing else.
 
 Categories: a source's first day is compared with first days of other sources, the reference's included; later days with
 the same source's earlier ones, its first excluded, as that has been used. A source that is odd by nature is odd once.
+Later days are looked at in several views, each with a share of the capital: strangeness.py.
 
 Assumptions: new sources are like those of the reference, but for the change that is sought; days are exchangeable
 within a source; sources are independent given that. What all sources share on one day, such as weather, breaks the
@@ -26,6 +27,7 @@ it.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,9 +35,8 @@ from numpy.typing import NDArray
 from models.errors import UserError
 from tasks.statistics.betting import Bettor, WithinDay
 from tasks.statistics.source_days import SourceDay, random_of
+from tasks.statistics.strangeness import conformal_p_value, num_views, p_values, weights
 from tasks.statistics.watch_state import WatchState, as_rows, evidence_of
-
-_TIE = 1e-9
 
 _Floats = NDArray[np.float64]
 
@@ -47,13 +48,15 @@ class Strangeness:
     Attributes:
         source: Its source.
         day: Its day.
-        p_value: Small if it is strange; uniform if nothing has changed.
+        p_values: By view, distance first; small if it is strange, uniform if nothing has changed.
+        weights: By view, the power of the bet on each.
         num_compared: Source-days that it was compared with.
     """
 
     source: str
     day: str
-    p_value: float
+    p_values: tuple[float, ...]
+    weights: tuple[float, ...]
     num_compared: int
 
 
@@ -74,12 +77,14 @@ def start_watch(
     """
     if not 0 < false_alarm < 1:
         raise UserError(f"watch.false_alarm: {false_alarm}: must lie between 0 and 1")
-    memory = _Memory(set(), as_rows([]), {})
+    memory = _Memory(set(), as_rows([]), {}, {})
     for unit in _in_order(reference):
         if not memory.is_new(unit):
             raise UserError(f"reference: source {unit.source} has day {unit.day} twice; give each source-day once")
         memory.remember(unit)
-    return WatchState(false_alarm, within_day, seed, frozenset(memory.seen), memory.first_UV, memory.later_UV)
+    return WatchState(
+        false_alarm, within_day, seed, frozenset(memory.seen), memory.first_UV, memory.later_UV, memory.later_days
+    )
 
 
 def advance(
@@ -99,25 +104,21 @@ def advance(
     Raises:
         UserError: A vector has another length than those before: it is of another projection.
     """
-    memory = _Memory(set(state.seen), state.first_UV, dict(state.later_UV))
-    found = []
-    for unit in _in_order(units):
-        if memory.is_new(unit):
-            known_UV = memory.category(unit)
-            if len(known_UV):
-                tie = float(random_of(state.seed, unit.source, unit.day).random())
-                p_value = conformal_p_value(known_UV, unit.vector, tie)
-                found.append(Strangeness(unit.source, unit.day, p_value, len(known_UV)))
-            memory.remember(unit)
+    memory = _Memory(set(state.seen), state.first_UV, dict(state.later_UV), dict(state.later_days))
+    found = [
+        strange
+        for _, of_day in groupby(_in_order(units), key=lambda unit: unit.day)
+        for strange in memory.meet({unit.source: unit for unit in of_day if memory.is_new(unit)}, state)
+    ]
     overall, bettors = state.overall, dict(state.groups)
     if found:
-        overall = overall.bet(check, [strange.p_value for strange in found], state.within_day)
-        of_group: dict[str, list[float]] = {}
+        overall = _bet(overall, check, found, state.within_day)
+        of_group: dict[str, list[Strangeness]] = {}
         for strange in found:
             if groups and strange.source in groups:
-                of_group.setdefault(groups[strange.source], []).append(strange.p_value)
-        for group, p_values in sorted(of_group.items()):
-            bettors[group] = bettors.get(group, Bettor()).bet(check, p_values, state.within_day)
+                of_group.setdefault(groups[strange.source], []).append(strange)
+        for group, members in sorted(of_group.items()):
+            bettors[group] = _bet(bettors.get(group, Bettor()), check, members, state.within_day)
     evidence = evidence_of(overall, bettors)
     alarm = state.alarm if state.alarm is not None or evidence < state.limit else check
     after = replace(
@@ -125,6 +126,7 @@ def advance(
         seen=frozenset(memory.seen),
         first_UV=memory.first_UV,
         later_UV=memory.later_UV,
+        later_days=memory.later_days,
         overall=overall,
         groups=bettors,
         highest=max(state.highest, evidence),
@@ -133,27 +135,12 @@ def advance(
     return after, found
 
 
-def conformal_p_value(known_UV: _Floats, vector: Sequence[float], tie: float) -> float:
-    """The smoothed rank of a vector's distance from the mean of all, itself included, among the others' distances.
-
-    Args:
-        known_UV: Vectors before.
-        vector: The new one.
-        tie: A uniform random number, the share of ties (itself one of them) that count as farther.
-    """
-    vector_UV = np.vstack((known_UV, vector))
-    distance_U: NDArray[np.float64] = np.square(vector_UV - vector_UV.mean(0)).sum(1)
-    slack = _TIE * distance_U[-1]
-    farther = int((distance_U > distance_U[-1] + slack).sum())
-    tied = int((np.abs(distance_U - distance_U[-1]) <= slack).sum())
-    return (farther + tie * tied) / len(distance_U)
-
-
 @dataclass
 class _Memory:
     seen: set[tuple[str, str]]
     first_UV: _Floats
     later_UV: dict[str, _Floats]
+    later_days: dict[str, tuple[str, ...]]
 
     def is_new(self, unit: SourceDay) -> bool:
         if len(self.first_UV) and len(unit.vector) != self.first_UV.shape[1]:
@@ -163,16 +150,72 @@ class _Memory:
             )
         return (unit.source, unit.day) not in self.seen
 
-    def category(self, unit: SourceDay) -> _Floats:
-        return self.later_UV.get(unit.source, self.first_UV)
+    def meet(self, unit_of: Mapping[str, SourceDay], state: WatchState) -> list[Strangeness]:
+        """Compare the units of one day, by source, with what is known, and remember them."""
+        known = [unit for unit in unit_of.values() if self.later_days.get(unit.source)]
+        found = self._among_their_own(known, state) if known else []
+        for unit in unit_of.values():
+            if unit.source not in self.later_UV and len(self.first_UV):
+                tie = float(random_of(state.seed, unit.source, unit.day).random())
+                p_value = conformal_p_value(self.first_UV, unit.vector, tie)
+                views = num_views(state.within_day)
+                found.append(Strangeness(unit.source, unit.day, (p_value,) * views, (1.0,) * views, len(self.first_UV)))
+            self.remember(unit)
+        return found
 
     def remember(self, unit: SourceDay) -> None:
         self.seen.add((unit.source, unit.day))
         if unit.source in self.later_UV:
             self.later_UV[unit.source] = np.vstack((self.later_UV[unit.source], unit.vector))
+            self.later_days[unit.source] = (*self.later_days[unit.source], unit.day)
         else:
             self.first_UV = np.vstack((self.first_UV, unit.vector)) if len(self.first_UV) else as_rows([unit.vector])
             self.later_UV[unit.source] = as_rows([], len(unit.vector))
+            self.later_days[unit.source] = ()
+
+    def _among_their_own(self, units: Sequence[SourceDay], state: WatchState) -> list[Strangeness]:
+        sources = sorted(
+            (source for source, days in self.later_days.items() if days), key=lambda source: _place(state.seed, source)
+        )
+        place_of = {source: place for place, source in enumerate(sources)}
+        days = sorted({day for source in sources for day in self.later_days[source]})
+        column_of = {day: column for column, day in enumerate(days)}
+        past_SNV = np.zeros((len(sources), len(days), self.first_UV.shape[1]))
+        known_SN = np.zeros(past_SNV.shape[:2], bool)
+        for source, place in place_of.items():
+            columns = [column_of[day] for day in self.later_days[source]]
+            past_SNV[place, columns] = self.later_UV[source]
+            known_SN[place, columns] = True
+        views = num_views(state.within_day)
+        new_SV = np.full((len(sources), past_SNV.shape[2]), np.nan)
+        tie_SW = np.ones((len(sources), views))
+        for unit in units:
+            new_SV[place_of[unit.source]] = unit.vector
+            tie_SW[place_of[unit.source]] = random_of(state.seed, unit.source, unit.day).random(views)
+        p_value_SW = p_values(past_SNV, known_SN, new_SV, tie_SW).T
+        weight_SW = weights(past_SNV, known_SN, len(units), views).T
+        return [
+            Strangeness(
+                unit.source,
+                unit.day,
+                tuple(p_value_SW[place_of[unit.source]].tolist()),
+                tuple(weight_SW[place_of[unit.source]].tolist()),
+                len(self.later_days[unit.source]),
+            )
+            for unit in units
+        ]
+
+
+def _place(seed: int, source: str) -> float:
+    """Where a source stands in the order that directions follow: nothing observed decides it."""
+    return float(random_of(seed, source).random())
+
+
+def _bet(bettor: Bettor, check: str, found: Sequence[Strangeness], within_day: WithinDay) -> Bettor:
+    p_value_WP, weight_WP = (
+        np.array([getattr(strange, what) for strange in found]).T for what in ("p_values", "weights")
+    )
+    return bettor.bet(check, p_value_WP, within_day, weight_WP)
 
 
 def _in_order(units: Sequence[SourceDay]) -> list[SourceDay]:

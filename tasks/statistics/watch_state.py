@@ -26,7 +26,8 @@ class WatchState:
         seed: Of the random numbers that break ties.
         seen: Source-days that have been counted, each as ``[source, day]``.
         first_UV: First days of all sources.
-        later_UV: Later days, by source.
+        later_UV: Later days, by source, in the order in which they came.
+        later_days: Which days these are.
         overall: The bettor on all sources.
         groups: Bettors on groups, in the order in which they came.
         highest: The most that the evidence has been.
@@ -39,6 +40,7 @@ class WatchState:
     seen: frozenset[tuple[str, str]]
     first_UV: _Floats
     later_UV: Mapping[str, _Floats]
+    later_days: Mapping[str, tuple[str, ...]]
     overall: Bettor = field(default_factory=Bettor)
     groups: Mapping[str, Bettor] = field(default_factory=dict)
     highest: float = 1.0
@@ -62,7 +64,10 @@ class WatchState:
             "seed": self.seed,
             "seen": sorted(map(list, self.seen)),
             "first_days": self.first_UV.tolist(),
-            "later_days": {source: later_UV.tolist() for source, later_UV in self.later_UV.items()},
+            "later": {
+                source: {"days": list(self.later_days[source]), "rows": later_UV.tolist()}
+                for source, later_UV in self.later_UV.items()
+            },
             "overall": asdict(self.overall),
             "groups": [[group, asdict(bettor)] for group, bettor in self.groups.items()],  # their order counts
             "highest": self.highest,
@@ -84,7 +89,8 @@ class WatchState:
                 int(state["seed"]),
                 frozenset((source, day) for source, day in state["seen"]),
                 first_UV,
-                {source: as_rows(rows, first_UV.shape[1]) for source, rows in state["later_days"].items()},
+                {source: as_rows(later["rows"], first_UV.shape[1]) for source, later in state["later"].items()},
+                {source: tuple(later["days"]) for source, later in state["later"].items()},
                 Bettor.from_dict(state["overall"]),
                 {group: Bettor.from_dict(bettor) for group, bettor in state["groups"]},
                 float(state["highest"]),

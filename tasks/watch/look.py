@@ -3,7 +3,7 @@
 Legend: N clips, K classes.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -84,7 +84,7 @@ def look(
         overall=overall,
         groups=tuple(sorted(groups, key=lambda group: (-group.evidence, group.name))),
         moved=_moved(window, held_out, params, seed),
-        delay=_delay(state, clips["source_id"].nunique(), seed),
+        delay=_delay(state, sorted(set(clips["source_id"])), seed),
     )
     return replace(memory, state=state, looks=looks, alarm=alarm).after(findings), findings
 
@@ -266,7 +266,9 @@ def _moved_clip(outputs: Outputs, at: int, held_out: Outputs, nearest: Callable[
     )
 
 
-def _delay(state: WatchState, num_sources: int, seed: int) -> int | None:
-    later = [len(later_UV) for later_UV in state.later_UV.values()]
-    past_days = int(np.median(later)) if later else 0
-    return detection_delay(state, 1.0, num_sources=num_sources, past_days=past_days, simulations=100, seed=seed)
+def _delay(state: WatchState, sources: Sequence[str], seed: int) -> int | None:
+    past_days = int(np.median([len(state.later_days.get(source, ())) for source in sources]))
+    num_numbers = state.first_UV.shape[1]
+    return detection_delay(
+        state, 1.0, num_sources=len(sources), past_days=past_days, num_numbers=num_numbers, seed=seed
+    )

@@ -21,6 +21,7 @@ from tasks.labelling.outputs import Outputs
 from tasks.params import WatchParams
 from tasks.statistics.sequential import start_watch
 from tasks.statistics.source_days import Projection, fit_projection, source_days
+from tasks.statistics.strangeness import num_views
 from tasks.statistics.watch_state import WatchState
 from tasks.watch.champion import Champion
 from tasks.watch.findings import Findings
@@ -161,6 +162,7 @@ def _begun(
 
 def _terms(params: WatchParams, seed: int) -> str:
     content = [
+        num_views(params.within_day),
         params.sequential_share,
         params.within_day,
         params.clips_per_day,

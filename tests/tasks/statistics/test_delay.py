@@ -9,7 +9,7 @@ SETTING = {"num_sources": 6, "past_days": 20, "simulations": 60, "horizon": 40}
 
 def test_larger_changes_are_found_sooner_and_none_never():
     state = start_watch([])
-    large, small = (detection_delay(state, shift, **SETTING) for shift in (3.0, 1.0))
+    large, small = (detection_delay(state, shift, **SETTING) for shift in (3.0, 2.0))
     assert large is not None
     assert small is not None
     assert 1 <= large < small
@@ -17,7 +17,7 @@ def test_larger_changes_are_found_sooner_and_none_never():
 
 
 def test_means_take_longer_than_products():
-    fast, slow = (detection_delay(start_watch([], within_day=how), 3.0, **SETTING) for how in ("product", "mean"))
+    fast, slow = (detection_delay(start_watch([], within_day=how), 8.0, **SETTING) for how in ("product", "mean"))
     assert fast is not None
     assert slow is not None
     assert fast < slow
@@ -29,12 +29,13 @@ def test_simulated_delays_are_those_of_the_watch_itself():
     for _ in range(15):
         state = start_watch([])
         for day in range(60):
-            # On a line with few outliers the distance to the mean is about that to 0: half-normal, like a folded shift.
-            far = rng.standard_normal(6) + (6.0 if day >= 21 else 0.0)
-            state, _ = advance(state, str(day), [SourceDay(str(s), f"{day:02}", (v,)) for s, v in enumerate(far)])
+            vector_SV = rng.standard_normal((6, 18))
+            vector_SV[:, 0] += 3.0 if day >= 21 else 0.0
+            units = [SourceDay(str(source), f"{day:02}", tuple(row)) for source, row in enumerate(vector_SV.tolist())]
+            state, _ = advance(state, str(day), units)
             if state.alarm:
                 delays.append(day - 20)
                 break
-    expected = detection_delay(start_watch([]), 6.0, **SETTING)
+    expected = detection_delay(start_watch([]), 3.0, **SETTING)
     assert expected is not None
     assert abs(np.median(delays) - expected) <= 1
