@@ -67,12 +67,14 @@ class MadeUp:
     Attributes:
         correlation: Share of the variance that clips of a source have in common.
         shift: By how much every feature of the window, or of changed days, is larger.
+        every: Of a life's cameras every so-many-th changes.
         day_correlation: Share of the variance that clips of a day have in common.
     """
 
     correlation: float
     shift: float = 0.0
     day_correlation: float = 0.0
+    every: int = 1
 
     def pair(self, rng: np.random.Generator, num_reference: int, num_window: int, sizes: Sizes) -> tuple[Clips, Clips]:
         """A reference and a window of other sources."""
@@ -90,9 +92,17 @@ class MadeUp:
         return _MadeUpLife(self, rng, rng.standard_normal((num_cameras, NUM_FEATURES)))
 
     def clips(
-        self, rng: np.random.Generator, own_SD: np.ndarray, size_S: np.ndarray, day_D: np.ndarray, shift: float
+        self,
+        rng: np.random.Generator,
+        own_SD: np.ndarray,
+        size_S: np.ndarray,
+        day_D: np.ndarray,
+        shift: float | np.ndarray,
     ) -> Clips:
-        """Clips of sources with what is their own, on days with what is the day's, shape (D,) or (S, D)."""
+        """Clips of sources with what is their own, on days with what is the day's, shape (D,) or (S, D).
+
+        The shift is of all sources, or of each, shape (S, 1).
+        """
         source_N = np.repeat(np.arange(len(own_SD)), size_S)
         rest = 1 - self.correlation - self.day_correlation
         shared_SD = np.sqrt(self.correlation) * own_SD + np.sqrt(self.day_correlation) * day_D + shift
@@ -116,7 +126,8 @@ class _MadeUpLife:
 
     def day(self, *, changed: bool) -> Clips:
         size_S = np.full(len(self.own_SD), CLIPS_PER_DAY)
-        shift = self.world.shift if changed else 0.0
+        moves_S1 = (np.arange(len(self.own_SD)) % self.world.every == 0)[:, None]
+        shift = self.world.shift * moves_S1 if changed else 0.0
         return self.world.clips(self.rng, self.own_SD, size_S, self.rng.standard_normal(NUM_FEATURES), shift)
 
     def _strangers(self, count: int) -> Clips:
