@@ -2,7 +2,8 @@
 
 The champion learns the demonstration's world as it usually is. Then the same cameras look otherwise, and of that at
 most 20 clips a class are labelled, those for validation included. Accuracy is measured on cameras that no model was
-trained on, under both looks. Heads are trained on frozen features, so that all of it takes minutes.
+trained on, under both looks. Heads are trained on frozen features, so that all of it takes minutes; ``--method full``
+trains whole networks with the job of params.yaml, and takes an hour on two cores.
 """
 
 import argparse
@@ -29,11 +30,12 @@ from models.build import VideoModel
 from models.clips.loader import ClipLoader
 from models.clips.manifest import read_manifest
 from models.features import plain_features
+from models.predict import predict
 from models.saved import save_model
 from models.spec import ContinualParams, FineTuneParams, HeadParams, ModelParams
 from tasks.ingest import ingest
 from tasks.job import job
-from tasks.params import IngestParams, SplitParams
+from tasks.params import IngestParams, SplitParams, load_params
 from tasks.statistics.bootstrap import Interval, paired_source_bootstrap
 from tasks.training_clips import labelled_clip_ids
 
@@ -45,6 +47,8 @@ _MODEL = ModelParams(family="efficientnet_lite0", flavour="8x112", weights="imag
 _JOB = FineTuneParams(
     method="head", epochs=30, lr=2e-3, weight_decay=0.02, early_stopping_patience=0, num_threads=1, warmup_epochs=0.5
 )
+
+_FULL = FineTuneParams.model_validate(load_params().fine_tune.model_dump(exclude={"from_search"}))
 
 _WAYS: dict[str, dict[str, Any]] = {
     "new clips alone": {"rehearsal": {"clips": 0}, "distillation": {"weight": 0.0}},
@@ -61,15 +65,19 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--look", default="red_floor", metavar="NAME", help=f"one of {', '.join(LOOKS)} (red_floor)")
     arguments.add_argument("--test-cameras", type=int, default=8, metavar="N", help="cameras to measure on (8)")
+    arguments.add_argument("--method", choices=("head", "full"), default="head", help="what is trained (head)")
+    arguments.add_argument("--way", nargs="+", default=list(_WAYS), metavar="NAME", help="of retraining; default: all")
     arguments.add_argument("--seeds", type=int, default=1, metavar="N", help="how often all of it is trained (1)")
     arguments.add_argument("--folder", type=Path, help="where clips and features are kept; default: nowhere")
     options = arguments.parse_args()
-    torch.set_num_threads(1)
+    fine_tune = _JOB if options.method == "head" else _FULL
+    torch.set_num_threads(fine_tune.num_threads)
     logging.disable(logging.INFO)
     print(describe("torch", "av"))
     started_s = time.perf_counter()
     with tempfile.TemporaryDirectory() as temporary:
-        bench = _Bench(options.folder or Path(temporary), options.look, options.test_cameras)
+        folder = options.folder or Path(temporary)
+        bench = _Bench(folder, options.look, options.test_cameras, fine_tune, options.way)
         runs = [run for seed in range(options.seeds) for run in bench.runs(seed)]
     _print(pd.DataFrame(runs), options.look)
     print(f"\n{time.perf_counter() - started_s:.0f} s")
@@ -80,18 +88,20 @@ class _Bench:
     folder: Path
     look: str
     num_test: int
+    fine_tune: FineTuneParams
+    ways: list[str]
 
     def runs(self, seed: int) -> Iterator[dict[str, Any]]:
         """Which test clips the champion, and what comes of it in each way, get right."""
         old, both = self._data("base", ["base"]), self._data(self.look, ["base", self.look])
-        train = partial(job, _MODEL, _JOB, seed=seed, feature_cache=self.folder / "features")
+        train = partial(job, _MODEL, self.fine_tune, seed=seed, feature_cache=self.folder / "features")
         champion, labels, _ = train(old)
-        test = _test(champion, labels, both)  # no way changes the backbone
+        test = _Test(both, labels, self.fine_tune.method == "head")
         kept = self.folder / f"champion-{seed}"
         save_model(kept, champion, _MODEL, labels, clip_ids=labelled_clip_ids(old))
         yield {"way": "champion", **test.right(champion)}
-        for way, content in _WAYS.items():
-            continual = ContinualParams.model_validate(content)
+        for way in self.ways:
+            continual = ContinualParams.model_validate(_WAYS[way])
             start = kept if continual.start == "champion" else None
             yield {"way": way, **test.right(train(both, continual=continual, champion=start)[0])}
 
@@ -117,31 +127,41 @@ class _Bench:
                 yield {**row, "path": str((clips / row["path"]).absolute()), "split": split}
 
 
-@dataclass(frozen=True)
 class _Test:
-    """Features and labels of the test clips, their cameras, and which of them have the old look."""
+    """The test clips of both looks.
 
-    features_NTD: Tensor
-    label_N: NDArray[np.int64]
-    source_N: NDArray[Any]
-    is_old_N: NDArray[np.bool_]
+    Args:
+        data: The dataset.
+        labels: Its classes.
+        same_backbone: Whether all models share one, so that features need to be made but once.
+    """
+
+    def __init__(self, data: Path, labels: list[str], same_backbone: bool) -> None:
+        clips = read_manifest(data / "manifest.parquet")
+        self._clips = clips[clips["split"] == "test"].reset_index(drop=True)
+        self._data, self._labels = data, labels
+        self._is_old_N = self._clips["uri"].str.contains("/base/").to_numpy()
+        self._same_backbone = same_backbone
+        self._features_NTD: Tensor | None = None
 
     def right(self, model: VideoModel) -> dict[str, Any]:
-        """Which clips of each look a model with the same backbone gets right, and their cameras."""
-        with torch.inference_mode():
-            right_N = model.eval().head(self.features_NTD).argmax(1).numpy() == self.label_N
+        """Which clips of each look a model gets right, and their cameras."""
+        predicted_N = np.array(self._labels, dtype=object)[self._scores(model.eval()).argmax(1)]
+        right_N, source_N = predicted_N == self._clips["label"].to_numpy(), self._clips["source_id"].to_numpy()
         return {
-            name: (right_N[chosen_N], self.source_N[chosen_N])
-            for name, chosen_N in (("old", self.is_old_N), ("new", ~self.is_old_N))
+            name: (right_N[chosen_N], source_N[chosen_N])
+            for name, chosen_N in (("old", self._is_old_N), ("new", ~self._is_old_N))
         }
 
-
-def _test(model: VideoModel, labels: list[str], data: Path) -> _Test:
-    clips = read_manifest(data / "manifest.parquet")
-    clips = clips[clips["split"] == "test"].reset_index(drop=True)
-    features_NTD = plain_features(model, ClipLoader(data, clips, labels, model.clip_input, 16))
-    label_N = np.array([labels.index(label) for label in clips["label"]])
-    return _Test(features_NTD, label_N, clips["source_id"].to_numpy(), clips["uri"].str.contains("/base/").to_numpy())
+    def _scores(self, model: VideoModel) -> NDArray[np.float32]:
+        loader = ClipLoader(self._data, self._clips, self._labels, model.clip_input, 16)
+        if not self._same_backbone:
+            return predict(model, loader)
+        if self._features_NTD is None:
+            self._features_NTD = plain_features(model, loader)
+        with torch.inference_mode():
+            scores_NK: NDArray[np.float32] = model.head(self._features_NTD).numpy()
+        return scores_NK
 
 
 def _print(runs: pd.DataFrame, look: str) -> None:
