@@ -107,7 +107,7 @@ class _Bench:
                 after = day - self.quiet_days
                 alarmed = f"day {after}" if after > 0 else f"FALSE, quiet day {day}"
             if choice.action == "label":
-                past.append(Past(str(day), self.champion.version, "label", now, 0))
+                past.append(Past(str(day), self.champion.version, "label", now, 0, alarm=findings.alarm))
                 known = self._asked(window)
                 asked = len(known)
                 window = self._window(watched, seen, now, known)

@@ -187,6 +187,7 @@ def _past(row: Decision, answer: dict[str, Any]) -> Past:
         answer.get("version"),
         answer.get("hours"),
         row.evidence["request"],
+        row.evidence["alarm"],
     )
 
 
