@@ -218,6 +218,8 @@ class WatchParams(Section):
         request_clips: Clips that people are asked to label at a time.
         request_at_random: So many of them are drawn at random, and accuracy is measured on these: of the others the
             champion is unsure, so that it seems worse than it is.
+        request_from_test: Share of these, at least, that is of sources in the test split of the dataset that made the
+            champion, as far as there are such clips: only these judge a challenger.
         shown_clips: Clips that moved, as pictures in the report.
     """
 
@@ -241,6 +243,7 @@ class WatchParams(Section):
     patience_days: Annotated[float, Field(ge=0.0)] = 7.0
     request_clips: Annotated[int, Field(ge=1)] = 60
     request_at_random: Annotated[int, Field(ge=0)] = 30
+    request_from_test: Fraction = 0.5
     shown_clips: Annotated[int, Field(ge=1, le=100)] = 12
 
     @property

@@ -111,7 +111,8 @@ def harm_of(findings: Findings, params: WatchParams) -> Hurt:
     """Whether it hurts, over all sources or in a group that has changed, and how that is known.
 
     A drop is harm where its interval lies above zero and it exceeds the tolerance. What is measured on labelled clips
-    holds against what is estimated.
+    holds against what is estimated. It is measured on all sources, and where that is possible on those alone that were
+    not trained on, like those of the reference: the champion knows the others, which hides harm.
     """
     changed = [group for group in findings.groups if group.changed]
     judged = [(group, _harm_in(group, params)) for group in (findings.overall, *changed)]
@@ -123,13 +124,17 @@ def harm_of(findings: Findings, params: WatchParams) -> Hurt:
 
 
 def _harm_in(group: Group, params: WatchParams) -> Hurt:
-    known = {harm.how: harm for harm in group.harm}
-    for how, harm in sorted(known.items(), reverse=True):  # measured, then estimated
-        if (verdict := _verdict(harm, params)) == "unsure":
-            continue
-        undecided = _accuracy(known["measured"]) if how == "estimated" and "measured" in known else ""
-        return Hurt(verdict, how, "; ".join(filter(None, (_accuracy(harm), undecided))))
-    said = "; ".join(_accuracy(harm) for harm in known.values()) or "nothing is known about accuracy"
+    """Of one group. What is measured says "yes" where any of it does, and "no" where all of it does."""
+    measured = [harm for harm in group.harm if harm.how == "measured"]
+    verdicts = [_verdict(harm, params) for harm in measured]
+    if "yes" in verdicts:
+        return Hurt("yes", "measured", _accuracy(measured[verdicts.index("yes")]))
+    if measured and set(verdicts) == {"no"}:
+        return Hurt("no", "measured", "; ".join(map(_accuracy, measured)))
+    said = "; ".join(map(_accuracy, group.harm)) or "nothing is known about accuracy"
+    for harm in group.harm:
+        if harm.how == "estimated" and (verdict := _verdict(harm, params)) != "unsure":
+            return Hurt(verdict, "estimated", said)
     return Hurt("unsure", None, said)
 
 
@@ -144,9 +149,10 @@ def _verdict(harm: Harm, params: WatchParams) -> Literal["yes", "no", "unsure"]:
 def _accuracy(harm: Harm) -> str:
     if harm.drop is None or harm.after is None or harm.before is None:
         return f"accuracy cannot be {harm.how}: {harm.says.rstrip('.')}"
+    on = f"{harm.clips} clips of {harm.of}" if harm.of else f"{harm.clips} clips"
     return (
-        f"accuracy {harm.how} on {harm.clips} clips is {harm.after.estimate:.3f} ({harm.after.low:.3f} to "
-        f"{harm.after.high:.3f}) instead of {harm.before:.3f}"
+        f"accuracy {harm.how} on {on} is {harm.after.estimate:.3f} ({harm.after.low:.3f} to {harm.after.high:.3f}) "
+        f"instead of {harm.before:.3f}"
     )
 
 

@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 OVERALL = "all sources"
+UNSEEN = "sources that were not trained on"
 
 
 class _Record(BaseModel):
@@ -39,6 +40,7 @@ class Harm(_Record):
 
     Attributes:
         how: ``estimated`` from confidence, or ``measured`` on labelled clips.
+        of: Which sources, where it is not all of them.
         before: Accuracy on the reference.
         after: Accuracy on the window; None where nothing can be said.
         drop: The first minus the second.
@@ -47,6 +49,7 @@ class Harm(_Record):
     """
 
     how: Literal["estimated", "measured"]
+    of: str = ""
     before: float | None = None
     after: Figure | None = None
     drop: Figure | None = None

@@ -131,6 +131,30 @@ def test_labels_are_asked_for_once_until_some_come():
     assert decide(findings(UNKNOWN, labelled=0), [asked(2, version=2)], PARAMS).action == "label"
 
 
+def like(known: Harm) -> Harm:
+    return known.model_copy(update={"of": "sources that were not trained on"})
+
+
+@pytest.mark.parametrize(
+    ("known", "action", "what"),
+    [
+        ((like(BAD), GOOD), "retrain", "retrain"),
+        ((like(GOOD), BAD), "retrain", "retrain"),
+        ((like(GOOD), GOOD), "nothing", "benign drift: no retraining"),
+        ((like(WIDE), GOOD), "label", "ask for labels"),
+        ((SEEMS_GOOD, like(GOOD), WIDE), "label", "ask for labels"),
+    ],
+)
+def test_measured_twice_either_shows_harm_and_only_both_show_that_there_is_none(known, action, what):
+    choice = decide(findings(*known), [], PARAMS)
+    assert (choice.action, choice.what) == (action, what)
+
+
+def test_which_sources_measured_it_is_said():
+    why = decide(findings(like(BAD), GOOD), [], PARAMS).why
+    assert "accuracy measured on 50 clips of sources that were not trained on is 0.600" in why
+
+
 class TestEstimateAlone:
     """What confidence alone calls benign: people are asked once, and given time."""
 
