@@ -57,6 +57,9 @@ def show_watch(console: Console, found: "Watched") -> None:
         table.add_row(group.name, *numbers, group.since or "", accuracy)
     if not found.findings.halted:
         console.print(table)
+    mix = found.findings.mix
+    if mix and mix.changed:
+        console.print(mix.sentence, markup=False, highlight=False)
     for note in found.findings.notes:
         console.print(note, markup=False, highlight=False)
     console.print(f"{found.decision.what}: {found.decision.why}", markup=False, highlight=False)

@@ -29,6 +29,7 @@ from tasks.statistics.watch_state import WatchState
 from tasks.watch.findings import OVERALL, UNSEEN, Figure, Findings, Group, Harm, Moved, Test
 from tasks.watch.incoming import facts_of
 from tasks.watch.memory import Memory
+from tasks.watch.mix import class_mix
 from tasks.watch.strata import splits_of_sources, stands_for, unseen
 from tasks.watch.window import Window
 
@@ -86,6 +87,7 @@ def look(
         overall=overall,
         groups=tuple(sorted(groups, key=lambda group: (-group.evidence, group.name))),
         moved=_moved(window, held_out, params, seed),
+        mix=class_mix(window.outputs, held_out, params, seed),
         delay=_delay(state, clips["source_id"].nunique(), seed),
     )
     return replace(memory, state=state, looks=looks, alarm=alarm).after(findings), findings

@@ -145,6 +145,7 @@ def _decided(champion: Champion, findings: Findings, params: Params) -> Decision
         "alarm": findings.alarm,
         "tests": {test.name: test.p_value for test in findings.overall.tests},
         "harm": [harm.model_dump(mode="json") for harm in findings.overall.harm],
+        "mix": findings.mix.model_dump(mode="json") if findings.mix else None,
         "notes": list(findings.notes),
         "memory": str(memory_file(champion)),
     }
