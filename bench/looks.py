@@ -7,6 +7,7 @@ the watch asks for labels it gets those of the clips that it would ask about. Th
 
 import argparse
 import logging
+import math
 import shutil
 import time
 from collections.abc import Iterator, Sequence
@@ -26,6 +27,7 @@ from models.clips.manifest import read_manifest
 from models.saved import load_model
 from tasks.ingest import ingest
 from tasks.labelling.choose import choose
+from tasks.labelling.draw import draw
 from tasks.labelling.outputs import Outputs
 from tasks.params import IngestParams, Params, load_params
 from tasks.settings import hush, settings
@@ -36,6 +38,7 @@ from tasks.watch.look import look
 from tasks.watch.memory import recall
 from tasks.watch.outputs import outputs_of
 from tasks.watch.place import watch_folder
+from tasks.watch.strata import splits_of_sources
 from tasks.watch.window import Window, group_of
 
 _NAME = "bench-looks"
@@ -107,7 +110,7 @@ class _Bench:
                 after = day - self.quiet_days
                 alarmed = f"day {after}" if after > 0 else f"FALSE, quiet day {day}"
             if choice.action == "label":
-                past.append(Past(str(day), self.champion.version, "label", now, 0))
+                past.append(Past(str(day), self.champion.version, "label", now, 0, alarm=findings.alarm))
                 known = self._asked(window)
                 asked = len(known)
                 window = self._window(watched, seen, now, known)
@@ -122,7 +125,7 @@ class _Bench:
     def _cells(
         self, name: str, alarmed: str, asked: int, findings: Findings, choice: Choice, seen: Sequence[Outputs]
     ) -> Iterator[str]:
-        known = {harm.how: harm for harm in findings.overall.harm}
+        known = {harm.how: harm for harm in findings.overall.harm if not harm.of}
         since = findings.now - timedelta(days=self.params.watch.window_days)
         shown = [part for part in seen if part.clips["at"].max() > since]
         true_drop = self.right_before - sum(_right(part) for part in shown) / len(shown)
@@ -172,17 +175,20 @@ class _Bench:
 
     def _asked(self, window: Window) -> list[str]:
         """Clips that are asked about, those drawn at random first, as a request has them."""
-        outputs, watch = window.outputs, self.params.watch
-        order_N = np.random.default_rng([self.params.base.seed, 1]).permutation(len(outputs.clips))
-        drawn, rest = outputs.part(order_N[: watch.request_at_random]), order_N[watch.request_at_random :]
-        others = outputs.part(np.sort(rest))
+        outputs, watch, seed = window.outputs, self.params.watch, self.params.base.seed
+        splits, sources = splits_of_sources(self.reference), outputs.clips["source_id"]
+        tested_on = [source for source, split in splits.items() if split == "test"]
+        least = math.ceil(watch.request_from_test * watch.request_at_random)
+        drawn_B = draw(sources.tolist(), watch.request_at_random, seed=seed, tested_on=tested_on, least=least)
+        trains_N = np.flatnonzero((sources.map(splits) == "train").to_numpy())
+        drawn, others = outputs.part(drawn_B), outputs.part(np.setdiff1d(trains_N, drawn_B))
         chosen_B = choose(
             others.embedding_ND,
             others.probability_NK,
             others.clips["source_id"].to_numpy(),
             budget=watch.request_clips - watch.request_at_random,
             labelled_MD=drawn.embedding_ND,
-            seed=self.params.base.seed,
+            seed=seed,
         )
         return [*drawn.clips["clip_id"], *others.clips["clip_id"].iloc[chosen_B]]
 

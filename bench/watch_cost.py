@@ -48,6 +48,7 @@ def _check(num_clips: int) -> None:
     probability_NK = np.exp(logit_NK) / np.exp(logit_NK).sum(1, keepdims=True)
     correct_N = probability_NK.argmax(1) == label_N
     facts = {fact: rng.standard_normal(num_clips) for fact in FACTS}
+    names = [f"class {number}" for number in range(_NUM_CLASSES)]
     projection = fit_projection(reference_ND[:5000], sources[:5000], clips_per_unit=8)
     inputs_mb = _peak_mb()
     others = sources + len(sources)
@@ -55,7 +56,7 @@ def _check(num_clips: int) -> None:
         "MMD-FUSE": lambda: mmd_fuse(reference_ND, sources, window_ND, others),
         "BBSD": lambda: bbsd(probability_NK, sources, probability_NK[::-1], others),
         "facts": lambda: compare_facts(facts, sources, facts, others),
-        "label shift": lambda: label_shift(probability_NK, label_N, probability_NK),
+        "label shift": lambda: label_shift(probability_NK, label_N, sources, probability_NK, others, names),
         "estimated accuracy": lambda: estimated_accuracy(probability_NK, correct_N, sources, probability_NK, others),
         "what moved": lambda: diagnose(reference_ND, sources, window_ND, others),
         "the watch": lambda: _watched(projection, reference_ND, window_ND, sources, others),

@@ -51,12 +51,15 @@ def show_watch(console: Console, found: "Watched") -> None:
     """Print what a watch found, by group, and what follows."""
     table = Table("sources", "clips", "labelled", "evidence", "limit", "since", "accuracy")
     for group in (found.findings.overall, *found.findings.groups[:_MOST_GROUPS]):
-        known = [harm for harm in group.harm if harm.after]
+        known = [harm for harm in group.harm if harm.after and not harm.of]
         accuracy = ", ".join(f"{harm.after.estimate:.3f} ({harm.how})" for harm in known if harm.after)
         numbers = [str(group.clips), str(group.labelled), f"{group.evidence:.3g}", f"{group.limit:.3g}"]
         table.add_row(group.name, *numbers, group.since or "", accuracy)
     if not found.findings.halted:
         console.print(table)
+    mix = found.findings.mix
+    if mix and mix.changed:
+        console.print(mix.sentence, markup=False, highlight=False)
     for note in found.findings.notes:
         console.print(note, markup=False, highlight=False)
     console.print(f"{found.decision.what}: {found.decision.why}", markup=False, highlight=False)

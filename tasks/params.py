@@ -213,9 +213,13 @@ class WatchParams(Section):
         runs_per_week: Retrainings that the watch may start in seven days; 0 for none.
         hours_per_week: Hours of training that they may take together.
         min_labels: Labelled clips of the window without which retraining has nothing to learn from.
+        patience_days: So long people have to answer a labelling request before an estimate from confidence alone may
+            say that drift does no harm.
         request_clips: Clips that people are asked to label at a time.
         request_at_random: So many of them are drawn at random, and accuracy is measured on these: of the others the
             champion is unsure, so that it seems worse than it is.
+        request_from_test: Share of these, at least, that is of sources in the test split of the dataset that made the
+            champion, as far as there are such clips: only these judge a challenger.
         shown_clips: Clips that moved, as pictures in the report.
     """
 
@@ -236,8 +240,10 @@ class WatchParams(Section):
     runs_per_week: Annotated[int, Field(ge=0)] = 2
     hours_per_week: Positive = 24.0
     min_labels: Annotated[int, Field(ge=1)] = 20
+    patience_days: Annotated[float, Field(ge=0.0)] = 7.0
     request_clips: Annotated[int, Field(ge=1)] = 60
     request_at_random: Annotated[int, Field(ge=0)] = 30
+    request_from_test: Fraction = 0.5
     shown_clips: Annotated[int, Field(ge=1, le=100)] = 12
 
     @property

@@ -127,7 +127,7 @@ def read_days(folder: Path) -> list[Day]:
 def look_of(found: Watched) -> Look:
     """A watch as the diary keeps it."""
     findings, decision = found.findings, found.decision
-    known = {harm.how: _after(harm) for harm in findings.overall.harm}
+    known = {harm.how: _after(harm) for harm in findings.overall.harm if not harm.of}
     return Look(
         key=decision.key,
         at=findings.now.isoformat(),

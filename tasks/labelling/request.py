@@ -3,7 +3,7 @@
 import hashlib
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from models.clips.manifest import PSEUDO, labels_of, read_manifest
 from models.clips.shards import ClipStore
@@ -20,6 +21,7 @@ from tasks.dataset import alone_in
 from tasks.labelling import label_studio
 from tasks.labelling.cells import SKIP, inert, table_text, write_text
 from tasks.labelling.choose import choose
+from tasks.labelling.draw import draw
 from tasks.labelling.film import write_film
 from tasks.labelling.outputs import Outputs
 from tasks.layout import MANIFEST, SHARDS
@@ -102,6 +104,9 @@ def request(
     *,
     budget: int,
     at_random: int = 0,
+    to_judge: int = 0,
+    tested_on: Collection[str] = (),
+    held_out: Collection[str] = (),
     per_source: int | None = None,
     uncertainty: Literal["margin", "entropy"] = "margin",
     seed: int = 0,
@@ -118,6 +123,9 @@ def request(
         budget: Clips that people will look at.
         at_random: So many of them are drawn at random. Only they say how often the model is right: the others are
             chosen because it is unsure of them, and it is wrong about them more often than about all.
+        to_judge: So many of these, or more, are of sources that are ``tested_on``, as far as there are such clips.
+        tested_on: Sources whose clips judge a model.
+        held_out: Sources that nothing is trained on: clips of them are chosen only where others run out.
         per_source: Clips of one source, at most; see :func:`tasks.labelling.choose.choose`.
         uncertainty: See :func:`tasks.labelling.choose.choose`.
         seed: Of the choice.
@@ -127,7 +135,16 @@ def request(
         UserError: There is nothing to ask about, or features are not finite numbers, or a shard is damaged.
     """
     manifest = read_manifest(data / MANIFEST.name)
-    chosen, drawn = _chosen(outputs, manifest, data, budget, at_random, per_source, uncertainty, seed)
+    everything, labelled = _open(outputs, manifest, data)
+    drawn_B = draw(
+        everything.clips["source_id"].tolist(), min(at_random, budget), seed=seed, tested_on=tested_on, least=to_judge
+    )
+    chosen_B = _most_worth(
+        everything, labelled, drawn_B, budget - len(drawn_B), held_out, per_source, uncertainty, seed
+    )
+    if not len(drawn_B) + len(chosen_B):
+        raise UserError(f"{data / MANIFEST.name}: every clip without a label looks exactly like a labelled one")
+    chosen, drawn = everything.part(np.concatenate([drawn_B, chosen_B])), len(drawn_B)
     questions = _questions(chosen, manifest)
     offered = list(labels) or sorted({*labels_of(manifest), *outputs.labels})
     folder = out / f"request-{_key(questions, offered)}"
@@ -145,17 +162,8 @@ def chosen_in(out: Path) -> set[str]:
     return {clip_id for path in out.glob(f"request-*/{_WORTH}") for clip_id in json.loads(path.read_text())}
 
 
-def _chosen(
-    outputs: Outputs,
-    manifest: pd.DataFrame,
-    data: Path,
-    budget: int,
-    at_random: int,
-    per_source: int | None,
-    uncertainty: Literal["margin", "entropy"],
-    seed: int,
-) -> tuple[Outputs, int]:
-    """The clips that are asked about, those drawn at random first, and how many these are."""
+def _open(outputs: Outputs, manifest: pd.DataFrame, data: Path) -> tuple[Outputs, Outputs]:
+    """Clips that wait for a label, and those that need none."""
     outputs = outputs.part(outputs.clips["clip_id"].to_numpy(str).argsort())  # the file's order is nothing
     open_ids = manifest.loc[manifest["label"].isna() | (manifest["label_origin"] == PSEUDO), "clip_id"]
     known_N = outputs.clips["clip_id"].isin(manifest["clip_id"]).to_numpy()
@@ -167,26 +175,40 @@ def _chosen(
             f"{data / MANIFEST.name}: no clip that the model saw waits for a label; ingest new video with "
             "`videoloop ingest SOURCE --unlabelled` and let the model see it"
         )
-    everything, labelled = outputs.part(open_N), outputs.part(known_N & ~open_N)
-    order_N = np.random.default_rng([seed, 1]).permutation(len(everything.clips))
-    drawn, candidates = everything.part(order_N[:at_random]), everything.part(np.sort(order_N[at_random:]))
-    if at_random >= min(budget, len(order_N)):
-        return drawn.part(np.arange(min(budget, len(drawn.clips)))), at_random
-    chosen = choose(
-        candidates.embedding_ND,
-        candidates.probability_NK,
-        candidates.clips["source_id"].to_numpy(),
-        budget=budget - at_random,
-        labelled_MD=np.concatenate([labelled.embedding_ND, drawn.embedding_ND]),
-        per_source=per_source,
-        uncertainty=uncertainty,
-        seed=seed,
-    )
-    if not len(chosen) and not at_random:
-        raise UserError(f"{data / MANIFEST.name}: every clip without a label looks exactly like a labelled one")
-    places = {clip_id: place for place, clip_id in enumerate(everything.clips["clip_id"])}
-    asked = [*drawn.clips["clip_id"], *candidates.part(chosen).clips["clip_id"]]
-    return everything.part(np.array([places[clip_id] for clip_id in asked], np.int64)), at_random
+    return outputs.part(open_N), outputs.part(known_N & ~open_N)
+
+
+def _most_worth(
+    everything: Outputs,
+    labelled: Outputs,
+    drawn_B: NDArray[np.int64],
+    budget: int,
+    held_out: Collection[str],
+    per_source: int | None,
+    uncertainty: Literal["margin", "entropy"],
+    seed: int,
+) -> NDArray[np.int64]:
+    """Places of clips that were not drawn and are most worth asking about; of sources held out where others run out."""
+    is_held_out_N = everything.clips["source_id"].isin(list(held_out)).to_numpy()
+    asked_B = drawn_B
+    for of_kind_N in (~is_held_out_N, is_held_out_N):
+        left_N = np.setdiff1d(np.flatnonzero(of_kind_N), asked_B)
+        still = budget - (len(asked_B) - len(drawn_B))
+        if still < 1 or not len(left_N):
+            continue
+        candidates = everything.part(left_N)
+        chosen = choose(
+            candidates.embedding_ND,
+            candidates.probability_NK,
+            candidates.clips["source_id"].to_numpy(),
+            budget=still,
+            labelled_MD=np.concatenate([labelled.embedding_ND, everything.embedding_ND[asked_B]]),
+            per_source=per_source,
+            uncertainty=uncertainty,
+            seed=seed,
+        )
+        asked_B = np.concatenate([asked_B, left_N[chosen]])
+    return asked_B[len(drawn_B) :]
 
 
 def _questions(chosen: Outputs, manifest: pd.DataFrame) -> list[Question]:

@@ -46,6 +46,7 @@ def measured_drop(
     window_correct_N: ArrayLike,
     window_sources: Sequence[Any] | NDArray[Any],
     *,
+    window_weight_N: ArrayLike | None = None,
     resamples: int = 1000,
     confidence: float = 0.95,
     seed: int = 0,
@@ -57,6 +58,7 @@ def measured_drop(
         reference_sources: The source of each.
         window_correct_N: The same for the window's labelled clips.
         window_sources: The source of each.
+        window_weight_N: How many clips of the window each stands for, more than 0; by default all the same.
         resamples: Bootstrap resamples.
         confidence: Such as 0.95.
         seed: Of the resampling.
@@ -64,7 +66,11 @@ def measured_drop(
     Raises:
         UserError: Lengths differ, or a value is neither right nor wrong.
     """
-    sides = [_by_source(reference_correct_N, reference_sources), _by_source(window_correct_N, window_sources)]
+    weight_N = np.ones(len(np.asarray(window_correct_N))) if window_weight_N is None else np.asarray(window_weight_N)
+    sides = [
+        _by_source(reference_correct_N, reference_sources, np.ones(len(np.asarray(reference_correct_N)))),
+        _by_source(window_correct_N, window_sources, weight_N),
+    ]
     for (_, clips_S), name in zip(sides, ("reference", "window"), strict=True):
         if len(clips_S) < _MIN_SOURCES:
             return Abstained(
@@ -76,7 +82,9 @@ def measured_drop(
         (hits_S.sum() / clips_S.sum(), (weight_RS @ hits_S) / np.maximum(weight_RS @ clips_S, 1e-12))
         for (hits_S, clips_S), weight_RS in zip(sides, weights, strict=True)
     )
-    independent = sum(share * (1 - share) / sides[i][1].sum() for i, share in enumerate((before, after)))
+    # As many independent clips, were all weights the same, have the variance of the weighted ones (Kish 1965).
+    num_clips = len(np.asarray(reference_correct_N)), weight_N.sum() ** 2 / np.square(weight_N).sum()
+    independent = sum(share * (1 - share) / num for share, num in zip((before, after), num_clips, strict=True))
     drop = drop_interval(
         float(before - after),
         max(float((before_R - after_R).std(ddof=1)), math.sqrt(independent)),
@@ -100,12 +108,17 @@ def drop_interval(drop: float, error: float, num_sources: int, confidence: float
     return Interval(drop, min(low, drop), max(high, drop))
 
 
-def _by_source(correct_N: ArrayLike, sources: Sequence[Any] | NDArray[Any]) -> tuple[_Floats, _Floats]:
-    """Right answers and clips of each source, shapes (S,), sources in sorted order."""
+def _by_source(
+    correct_N: ArrayLike, sources: Sequence[Any] | NDArray[Any], weight_N: NDArray[np.floating]
+) -> tuple[_Floats, _Floats]:
+    """Right answers and clips of each source, by weight, shapes (S,), sources in sorted order."""
     hit_N = np.asarray(correct_N, np.float64)
     _, source_N = np.unique(np.asarray(sources), return_inverse=True)
-    if hit_N.shape != source_N.shape:
-        raise UserError(f"labels: {len(hit_N)} answers for {len(source_N)} clips; give one a clip")
+    if not hit_N.shape == source_N.shape == weight_N.shape:
+        raise UserError(
+            f"labels: {len(hit_N)} answers and {len(weight_N)} weights for {len(source_N)} clips; give one a clip"
+        )
     if not np.isin(hit_N, (0.0, 1.0)).all():
         raise UserError("labels: an answer is neither right (1) nor wrong (0); compare predictions with labels first")
-    return np.bincount(source_N, hit_N).astype(np.float64), np.bincount(source_N).astype(np.float64)
+    hits_S, clips_S = (np.bincount(source_N, values_N).astype(np.float64) for values_N in (hit_N * weight_N, weight_N))
+    return hits_S, clips_S

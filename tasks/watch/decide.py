@@ -1,7 +1,7 @@
 """What follows from what was found: nothing, a labelling request, or a retraining. A pure function."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -25,6 +25,7 @@ class Past:
         answered: The version that its round made; None while no round has ended. Of retrainings.
         hours: That its round took; None while none has ended. Of retrainings.
         request: The folder of its labelling request.
+        alarm: The alarm that it was about.
     """
 
     key: str
@@ -35,6 +36,22 @@ class Past:
     answered: int | None = None
     hours: float | None = None
     request: str = ""
+    alarm: str | None = None
+
+
+@dataclass(frozen=True)
+class Hurt:
+    """Whether drift hurts, and how that is known.
+
+    Attributes:
+        verdict: ``unsure`` where nothing says so or labels are too few to.
+        how: Whether labels measured it or confidence alone estimates it.
+        says: The same for people.
+    """
+
+    verdict: Literal["yes", "no", "unsure"]
+    how: Literal["measured", "estimated"] | None
+    says: str
 
 
 @dataclass(frozen=True)
@@ -55,6 +72,9 @@ class Choice:
 def decide(findings: Findings, past: Sequence[Past], params: WatchParams) -> Choice:
     """Drift and harm together retrain, within the budget; drift alone is benign; harm unknown asks for labels.
 
+    An estimate is enough to say that drift hurts. That it does not, labels have to measure; only where people do not
+    answer within ``watch.patience_days`` an estimate may say so alone.
+
     Args:
         findings: Of this watch.
         past: Earlier decisions about the same registered model, the oldest first.
@@ -68,10 +88,10 @@ def decide(findings: Findings, past: Sequence[Past], params: WatchParams) -> Cho
     if findings.days_watched < params.warm_up_days:
         wait = f"this champion has been watched for {findings.days_watched:.1f} of {params.warm_up_days:g} days"
         return Choice("nothing", "wait for the end of the warm-up", f"{drift}; {wait}")
-    hurts, harm = harm_of(findings, params)
-    reason = f"{drift}; {harm}"
+    hurt = harm_of(findings, params)
+    hurts, reason = hurt.verdict, f"{drift}; {hurt.says}"
     if hurts == "no":
-        return Choice("nothing", "benign drift: no retraining", reason)
+        return _benign(findings, past, params, hurt, reason)
     retrained = [one for one in past if one.action == "retrain"]
     last = retrained[-1] if retrained else None
     if last and last.answered is None and last.version == findings.version:
@@ -87,29 +107,35 @@ def decide(findings: Findings, past: Sequence[Past], params: WatchParams) -> Cho
     return _ask(findings, past, reason)
 
 
-def harm_of(findings: Findings, params: WatchParams) -> tuple[Literal["yes", "no", "unsure"], str]:
+def harm_of(findings: Findings, params: WatchParams) -> Hurt:
     """Whether it hurts, over all sources or in a group that has changed, and how that is known.
 
     A drop is harm where its interval lies above zero and it exceeds the tolerance. What is measured on labelled clips
-    holds against what is estimated.
+    holds against what is estimated. It is measured on all sources, and where that is possible on those alone that were
+    not trained on, like those of the reference: the champion knows the others, which hides harm.
     """
     changed = [group for group in findings.groups if group.changed]
-    judged = [(group, *_harm_in(group, params)) for group in (findings.overall, *changed)]
+    judged = [(group, _harm_in(group, params)) for group in (findings.overall, *changed)]
     for wanted in ("yes", "unsure", "no"):
-        for group, hurts, says in judged:
-            if hurts == wanted and (wanted != "unsure" or group is findings.overall):
-                return hurts, says if group is findings.overall else f"in {group.name}: {says}"
-    return "unsure", judged[0][2]
+        for group, hurt in judged:
+            if hurt.verdict == wanted and (wanted != "unsure" or group is findings.overall):
+                return hurt if group is findings.overall else replace(hurt, says=f"in {group.name}: {hurt.says}")
+    return judged[0][1]
 
 
-def _harm_in(group: Group, params: WatchParams) -> tuple[Literal["yes", "no", "unsure"], str]:
-    known = {harm.how: harm for harm in group.harm}
-    verdicts = {how: _verdict(harm, params) for how, harm in known.items()}
-    for how in ("measured", "estimated"):
-        if verdicts.get(how) in ("yes", "no"):
-            return verdicts[how], _accuracy(known[how])
-    said = "; ".join(_accuracy(harm) for harm in known.values()) or "nothing is known about accuracy"
-    return "unsure", said
+def _harm_in(group: Group, params: WatchParams) -> Hurt:
+    """Of one group. What is measured says "yes" where any of it does, and "no" where all of it does."""
+    measured = [harm for harm in group.harm if harm.how == "measured"]
+    verdicts = [_verdict(harm, params) for harm in measured]
+    if "yes" in verdicts:
+        return Hurt("yes", "measured", _accuracy(measured[verdicts.index("yes")]))
+    if measured and set(verdicts) == {"no"}:
+        return Hurt("no", "measured", "; ".join(map(_accuracy, measured)))
+    said = "; ".join(map(_accuracy, group.harm)) or "nothing is known about accuracy"
+    for harm in group.harm:
+        if harm.how == "estimated" and (verdict := _verdict(harm, params)) != "unsure":
+            return Hurt(verdict, "estimated", said)
+    return Hurt("unsure", None, said)
 
 
 def _verdict(harm: Harm, params: WatchParams) -> Literal["yes", "no", "unsure"]:
@@ -123,9 +149,10 @@ def _verdict(harm: Harm, params: WatchParams) -> Literal["yes", "no", "unsure"]:
 def _accuracy(harm: Harm) -> str:
     if harm.drop is None or harm.after is None or harm.before is None:
         return f"accuracy cannot be {harm.how}: {harm.says.rstrip('.')}"
+    on = f"{harm.clips} clips of {harm.of}" if harm.of else f"{harm.clips} clips"
     return (
-        f"accuracy {harm.how} on {harm.clips} clips is {harm.after.estimate:.3f} ({harm.after.low:.3f} to "
-        f"{harm.after.high:.3f}) instead of {harm.before:.3f}"
+        f"accuracy {harm.how} on {on} is {harm.after.estimate:.3f} ({harm.after.low:.3f} to {harm.after.high:.3f}) "
+        f"instead of {harm.before:.3f}"
     )
 
 
@@ -172,9 +199,35 @@ def _retrain(findings: Findings, retrained: Sequence[Past], params: WatchParams,
     return Choice("retrain", "retrain", f"{reason}; {labels}")
 
 
+def _benign(findings: Findings, past: Sequence[Past], params: WatchParams, hurt: Hurt, reason: str) -> Choice:
+    """Nothing, once labels have measured that it does not hurt or people have had time to give them.
+
+    Where labels measured and were too few to tell, more are asked for when some have come. Otherwise they are asked for
+    once in an alarm, so that labels which cannot measure do not make another request.
+    """
+    benign = Choice("nothing", "benign drift: no retraining", reason)
+    if hurt.how == "measured":
+        return benign
+    measured = any(harm.how == "measured" and harm.drop for harm in findings.overall.harm)
+    last = next(iter(_requests(findings, past)), None)
+    if last is None or (measured and findings.overall.labelled > last.labelled):
+        return Choice("label", "ask for labels", f"{reason}, which an estimate alone cannot call benign")
+    since = f"labels were asked for on {last.now:%Y-%m-%d} ({last.request})"
+    if findings.now - last.now < timedelta(days=params.patience_days):
+        return Choice("nothing", "wait for labels", f"{reason}; {since}")
+    over = f"no labels since then tell otherwise, and watch.patience_days ({params.patience_days:g}) are over"
+    return replace(benign, why=f"{reason}, by the estimate alone: {since}, {over}")
+
+
 def _ask(findings: Findings, past: Sequence[Past], reason: str) -> Choice:
-    asked = [one for one in past if one.action == "label" and one.version == findings.version]
-    if asked and findings.overall.labelled <= asked[-1].labelled:
-        since = f"labels were asked for on {asked[-1].now:%Y-%m-%d} ({asked[-1].request})"
+    last = next(iter(_requests(findings, past)), None)
+    if last and findings.overall.labelled <= last.labelled:
+        since = f"labels were asked for on {last.now:%Y-%m-%d} ({last.request})"
         return Choice("nothing", "wait for labels", f"{reason}; {since}")
     return Choice("label", "ask for labels", reason)
+
+
+def _requests(findings: Findings, past: Sequence[Past]) -> list[Past]:
+    """Labelling requests about this champion and alarm, the latest first."""
+    about = (findings.version, findings.alarm)
+    return [one for one in reversed(past) if one.action == "label" and (one.version, one.alarm) == about]

@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 OVERALL = "all sources"
+UNSEEN = "sources that were not trained on"
 
 
 class _Record(BaseModel):
@@ -39,6 +40,7 @@ class Harm(_Record):
 
     Attributes:
         how: ``estimated`` from confidence, or ``measured`` on labelled clips.
+        of: Which sources, where it is not all of them.
         before: Accuracy on the reference.
         after: Accuracy on the window; None where nothing can be said.
         drop: The first minus the second.
@@ -47,6 +49,7 @@ class Harm(_Record):
     """
 
     how: Literal["estimated", "measured"]
+    of: str = ""
     before: float | None = None
     after: Figure | None = None
     drop: Figure | None = None
@@ -98,6 +101,36 @@ class Moved(_Record):
     nearest_label: str | None
 
 
+class Frequency(_Record):
+    """How many times as frequent as in the reference a class is, with its interval."""
+
+    label: str
+    times: Figure
+
+
+class Mix(_Record):
+    """How classes are spread in the window, were their looks as in the reference: it explains and never triggers.
+
+    Attributes:
+        changed: Classes whose interval excludes 1, the most changed first.
+        says: Why nothing can be said, if so.
+    """
+
+    changed: tuple[Frequency, ...] = ()
+    says: str = ""
+
+    @property
+    def sentence(self) -> str:
+        """For people; empty where there is nothing to tell."""
+        if self.says:
+            return f"How classes are spread in the window cannot be estimated: {self.says}"
+        told = [
+            f"{one.label} {one.times.estimate:.1f} x as often ({one.times.low:.1f} to {one.times.high:.1f})"
+            for one in self.changed
+        ]
+        return f"Class mix in the window, estimated: {', '.join(told)}" if told else ""
+
+
 class Findings(_Record):
     """What one watch has found.
 
@@ -113,6 +146,7 @@ class Findings(_Record):
         overall: All sources.
         groups: By group, the most evidence first.
         moved: Clips that moved most.
+        mix: How classes are spread in the window; None before there was such an estimate.
         delay: Expected days until an alarm if all sources changed by one standard deviation tomorrow.
     """
 
@@ -127,6 +161,7 @@ class Findings(_Record):
     overall: Group
     groups: tuple[Group, ...] = ()
     moved: tuple[Moved, ...] = ()
+    mix: Mix | None = None
     delay: int | None = None
 
     @property

@@ -3,7 +3,7 @@
 Legend: N clips, K classes.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -26,9 +26,11 @@ from tasks.statistics.source_days import source_days
 from tasks.statistics.thresholded_confidence import estimated_accuracy
 from tasks.statistics.univariate import compare_facts
 from tasks.statistics.watch_state import WatchState
-from tasks.watch.findings import OVERALL, Figure, Findings, Group, Harm, Moved, Test
+from tasks.watch.findings import OVERALL, UNSEEN, Figure, Findings, Group, Harm, Moved, Test
 from tasks.watch.incoming import facts_of
 from tasks.watch.memory import Memory
+from tasks.watch.mix import class_mix
+from tasks.watch.strata import splits_of_sources, stands_for, unseen
 from tasks.watch.window import Window
 
 _DIGITS = 6
@@ -62,7 +64,8 @@ def look(
     looks, alarm = memory.looks, memory.alarm
     if alarm is None and state.alarm is not None:
         alarm = f"{state.alarm} by the sequential test"
-    overall = _group(OVERALL, window.outputs, held_out, state, params, seed)
+    splits = splits_of_sources(reference)
+    overall = _group(OVERALL, window.outputs, held_out, splits, state, params, seed)
     if memory.look_is_due(today, params):
         embedding = _embedding_test(window.outputs, held_out, params, seed, params.look_level)
         if embedding.p_value is not None:
@@ -72,7 +75,7 @@ def look(
                 alarm = f"{today} by {embedding.name}, p = {embedding.p_value:.2g}"
     names = sorted(set(clips["group"]) | set(state.groups))
     parts = {name: window.outputs.part((clips["group"] == name).to_numpy()) for name in names}
-    groups = [_group(name, parts[name], held_out, state, params, seed) for name in names]
+    groups = [_group(name, parts[name], held_out, splits, state, params, seed) for name in names]
     findings = Findings(
         key=window.key,
         name=window.champion.name,
@@ -84,6 +87,7 @@ def look(
         overall=overall,
         groups=tuple(sorted(groups, key=lambda group: (-group.evidence, group.name))),
         moved=_moved(window, held_out, params, seed),
+        mix=class_mix(window.outputs, held_out, params, seed),
         delay=_delay(state, sorted(set(clips["source_id"])), seed),
     )
     return replace(memory, state=state, looks=looks, alarm=alarm).after(findings), findings
@@ -111,6 +115,7 @@ def _group(
     name: str,
     part: Outputs,
     held_out: Outputs,
+    splits: Mapping[str, str],
     state: WatchState,
     params: WatchParams,
     seed: int,
@@ -127,7 +132,7 @@ def _group(
         limit=state.limit,
         since=since,
         tests=_tests(part, held_out, params, seed) if worth_testing else (),
-        harm=_harm(part, held_out, params, seed) if len(part.clips) else (),
+        harm=_harm(part, held_out, splits, params, seed) if len(part.clips) else (),
     )
 
 
@@ -177,12 +182,16 @@ def _columns(name: str, found: ColumnTests | Abstained, columns: Any, level: flo
     return Test(name=name, p_value=found.p_value, says=", ".join(changed))
 
 
-def _harm(part: Outputs, held_out: Outputs, params: WatchParams, seed: int) -> tuple[Harm, ...]:
-    shared: dict[str, Any] = {"resamples": params.bootstrap, "confidence": params.confidence, "seed": seed}
-    sources = held_out.clips["source_id"].to_numpy()
-    right_N = _right(held_out)
+def _harm(
+    part: Outputs, held_out: Outputs, splits: Mapping[str, str], params: WatchParams, seed: int
+) -> tuple[Harm, ...]:
     estimated = estimated_accuracy(
-        held_out.probability_NK, right_N, sources, part.probability_NK, part.clips["source_id"].to_numpy(), **shared
+        held_out.probability_NK,
+        _right(held_out),
+        held_out.clips["source_id"].to_numpy(),
+        part.probability_NK,
+        part.clips["source_id"].to_numpy(),
+        **_bootstrap(params, seed),
     )
     harm = [
         Harm(how="estimated", says=estimated.reason)
@@ -195,25 +204,53 @@ def _harm(part: Outputs, held_out: Outputs, params: WatchParams, seed: int) -> t
             clips=len(part.clips),
         )
     ]
-    labelled = part.part((part.clips["label"].notna() & part.clips["measures"]).to_numpy(bool))
-    if len(labelled.clips):
-        measured = measured_drop(right_N, sources, _right(labelled), labelled.clips["source_id"].to_numpy(), **shared)
-        harm.append(
-            Harm(how="measured", says=measured.reason, clips=len(labelled.clips))
-            if isinstance(measured, Abstained)
-            else Harm(
-                how="measured",
-                before=measured.reference_accuracy,
-                after=Figure(
-                    estimate=measured.window_accuracy,
-                    low=measured.reference_accuracy - measured.drop.high,
-                    high=measured.reference_accuracy - measured.drop.low,
-                ),
-                drop=_figure(measured.drop),
-                clips=len(labelled.clips),
-            )
-        )
+    is_labelled_N = (part.clips["label"].notna() & part.clips["measures"]).to_numpy(bool)
+    is_unseen_N = unseen(part, splits)
+    if (is_labelled_N & ~is_unseen_N).any():
+        like, like_before = part.part(is_unseen_N), held_out.part(unseen(held_out, splits))
+        among = _measured(like, is_labelled_N[is_unseen_N], like_before, splits, params, seed, of=UNSEEN)
+        harm += [among] if among.drop else []
+    if is_labelled_N.any():
+        harm.append(_measured(part, is_labelled_N, held_out, splits, params, seed))
     return tuple(harm)
+
+
+def _measured(
+    part: Outputs,
+    is_labelled_N: NDArray[np.bool_],
+    held_out: Outputs,
+    splits: Mapping[str, str],
+    params: WatchParams,
+    seed: int,
+    of: str = "",
+) -> Harm:
+    labelled = part.part(is_labelled_N)
+    measured = measured_drop(
+        _right(held_out),
+        held_out.clips["source_id"].to_numpy(),
+        _right(labelled),
+        labelled.clips["source_id"].to_numpy(),
+        window_weight_N=stands_for(part.clips, is_labelled_N, splits),
+        **_bootstrap(params, seed),
+    )
+    if isinstance(measured, Abstained):
+        return Harm(how="measured", of=of, says=measured.reason, clips=len(labelled.clips))
+    return Harm(
+        how="measured",
+        of=of,
+        before=measured.reference_accuracy,
+        after=Figure(
+            estimate=measured.window_accuracy,
+            low=measured.reference_accuracy - measured.drop.high,
+            high=measured.reference_accuracy - measured.drop.low,
+        ),
+        drop=_figure(measured.drop),
+        clips=len(labelled.clips),
+    )
+
+
+def _bootstrap(params: WatchParams, seed: int) -> dict[str, Any]:
+    return {"resamples": params.bootstrap, "confidence": params.confidence, "seed": seed}
 
 
 def _right(outputs: Outputs) -> NDArray[np.bool_]:

@@ -97,7 +97,7 @@ def figures(findings: Findings) -> dict[str, float]:
     overall = findings.overall
     own = {"evidence": overall.evidence, "limit": overall.limit, "clips": overall.clips, "sources": overall.sources}
     tests = {f"p_value.{test.name.split()[0]}": test.p_value for test in overall.tests if test.p_value is not None}
-    harm = {f"accuracy.{harm.how}": harm.after.estimate for harm in overall.harm if harm.after}
+    harm = {f"accuracy.{harm.how}": harm.after.estimate for harm in overall.harm if harm.after and not harm.of}
     return {**{key: float(value) for key, value in own.items()}, **tests, **harm, "alarm": float(bool(findings.alarm))}
 
 
@@ -173,7 +173,7 @@ def _environment() -> Environment:
 
 def _share(group: Group) -> Markup:
     """Accuracy in words, with its interval."""
-    known = [_accuracy(harm.how, harm.after) for harm in group.harm if harm.after]
+    known = [_accuracy(harm.how, harm.after) for harm in group.harm if harm.after and not harm.of]
     return Markup("<br>").join(known) if known else Markup("\N{EN DASH}")
 
 

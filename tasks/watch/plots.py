@@ -46,7 +46,7 @@ def accuracy(past: Sequence[Findings]) -> Markup:
                 (findings.now, harm.after)
                 for findings in past
                 for harm in findings.overall.harm
-                if harm.how == how and harm.after
+                if harm.how == how and harm.after and not harm.of
             ]
             if not known:
                 continue
@@ -56,7 +56,12 @@ def accuracy(past: Sequence[Findings]) -> Markup:
             axes.errorbar(days, middle, ends, color=colour, marker="o", markersize=4, capsize=2, linewidth=1.2,
                           label=how, zorder=3 + place)  # fmt: skip
         before = next(
-            (harm.before for findings in reversed(past) for harm in findings.overall.harm if harm.before is not None),
+            (
+                harm.before
+                for findings in reversed(past)
+                for harm in findings.overall.harm
+                if harm.before and not harm.of
+            ),
             None,
         )
         if before is not None:

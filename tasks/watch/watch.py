@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,6 +22,7 @@ from tasks.watch.incoming import take_in
 from tasks.watch.look import look
 from tasks.watch.memory import memory_file, recall, remember
 from tasks.watch.place import alone_watching, incoming_folder, requests_folder
+from tasks.watch.strata import splits_of_sources
 from tasks.watch.window import demand_variety, window_of
 
 logger = logging.getLogger(__name__)
@@ -143,6 +145,7 @@ def _decided(champion: Champion, findings: Findings, params: Params) -> Decision
         "alarm": findings.alarm,
         "tests": {test.name: test.p_value for test in findings.overall.tests},
         "harm": [harm.model_dump(mode="json") for harm in findings.overall.harm],
+        "mix": findings.mix.model_dump(mode="json") if findings.mix else None,
         "notes": list(findings.notes),
         "memory": str(memory_file(champion)),
     }
@@ -155,12 +158,17 @@ def _request(champion: Champion, findings: Findings, params: Params, choice: Cho
         reference = reference_of(champion)
         window = window_of(champion, reference, params.watch, findings.now, ())
         unlabelled = window.outputs.part(window.outputs.clips["label"].isna().to_numpy())
+        splits, watch = splits_of_sources(reference), params.watch
+        at_random = min(watch.request_at_random, watch.request_clips)
         made = request(
             unlabelled,
             incoming_folder(champion.recipe),
             requests_folder(),
-            budget=params.watch.request_clips,
-            at_random=min(params.watch.request_at_random, params.watch.request_clips),
+            budget=watch.request_clips,
+            at_random=at_random,
+            to_judge=math.ceil(watch.request_from_test * at_random),
+            tested_on=[source for source, split in splits.items() if split == "test"],
+            held_out=[source for source, split in splits.items() if split != "train"],
             seed=params.base.seed,
             labels=champion.labels,
         )
@@ -187,6 +195,7 @@ def _past(row: Decision, answer: dict[str, Any]) -> Past:
         answer.get("version"),
         answer.get("hours"),
         row.evidence["request"],
+        row.evidence["alarm"],
     )
 
 

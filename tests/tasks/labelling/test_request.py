@@ -82,6 +82,28 @@ def test_what_is_drawn_at_random_does_not_depend_on_what_the_model_is_unsure_of(
     assert [row["clip_id"] for row in first[:3]] == [row["clip_id"] for row in second[:3]]
 
 
+def test_clips_of_sources_that_are_held_out_are_chosen_only_where_others_run_out(data: Path) -> None:
+    outputs = outputs_of(write_half_labelled(data), LABELS)
+    held_out = ["new0", "new1"]
+    at_rest = {row["source_id"] for row in table_of(ask(data, outputs, held_out=held_out, per_source=4).folder)}
+    assert not at_rest & set(held_out)
+    waiting = [source for source in outputs.clips["source_id"] if source.startswith("new")]
+    everyone = table_of(ask(data, outputs, held_out=held_out, per_source=4, budget=len(waiting)).folder)
+    assert sorted(row["source_id"] for row in everyone) == sorted(waiting)
+    are_held_out = [row["source_id"] in held_out for row in everyone]
+    assert are_held_out == sorted(are_held_out)
+
+
+def test_sources_that_are_tested_on_are_drawn_from_and_stay_apart_from_what_is_chosen(data: Path) -> None:
+    outputs = outputs_of(write_half_labelled(data), LABELS)
+    tested_on = ["new0", "new1"]
+    made = ask(data, outputs, budget=8, at_random=4, to_judge=4, tested_on=tested_on, held_out=tested_on)
+    rows = table_of(made.folder)
+    assert {row["source_id"] for row in rows[:4]} <= set(tested_on)
+    assert not {row["source_id"] for row in rows[4:]} & set(tested_on)
+    assert chosen_in(made.folder.parent) == {row["clip_id"] for row in rows[4:]}
+
+
 def test_films_show_the_stored_frames(data: Path) -> None:
     clips = write_half_labelled(data)
     made = ask(data, outputs_of(clips, LABELS))

@@ -7,6 +7,7 @@ from tasks.watch.decide import Past, decide
 from tasks.watch.findings import OVERALL, Figure, Findings, Group, Harm
 
 NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
+ALARM = "2026-03-09"
 PARAMS = WatchParams()
 
 
@@ -19,13 +20,14 @@ def harm(drop: float, width: float = 0.02, how: str = "measured") -> Harm:
 
 UNKNOWN = Harm(how="estimated", says="confidence says too little.")
 BAD, GOOD, WIDE = harm(0.3), harm(0.01), harm(0.1, width=0.3)
+SEEMS_GOOD = harm(0.01, how="estimated")
 
 
 def group(*known: Harm, name: str = OVERALL, evidence: float = 500.0, labelled: int = 30) -> Group:
     return Group(name=name, sources=9, clips=90, labelled=labelled, evidence=evidence, limit=200.0, harm=known)
 
 
-def findings(*known: Harm, alarm: str | None = "2026-03-09", days: float = 30.0, version: int = 3,
+def findings(*known: Harm, alarm: str | None = ALARM, days: float = 30.0, version: int = 3,
              labelled: int = 30, groups: tuple[Group, ...] = (), halted: str = "") -> Findings:  # fmt: skip
     return Findings(
         key="k", name="actions", version=version, now=NOW, alarm=alarm, days_watched=days, halted=halted,
@@ -40,8 +42,9 @@ def retrained(
     return Past(key, version, "retrain", NOW - timedelta(days=days_ago), labelled, answered, hours)
 
 
-def asked(days_ago: float, *, labelled: int = 0, version: int = 3) -> Past:
-    return Past("a", version, "label", NOW - timedelta(days=days_ago), labelled, request="requests/request-1")
+def asked(days_ago: float, *, labelled: int = 0, version: int = 3, alarm: str = ALARM) -> Past:
+    now = NOW - timedelta(days=days_ago)
+    return Past("a", version, "label", now, labelled, request="requests/request-1", alarm=alarm)
 
 
 @pytest.mark.parametrize(
@@ -54,6 +57,10 @@ def asked(days_ago: float, *, labelled: int = 0, version: int = 3) -> Past:
         (findings(BAD), "retrain", "retrain"),
         (findings(harm(0.3, how="estimated")), "retrain", "retrain"),
         (findings(harm(0.3, how="estimated"), GOOD), "nothing", "benign drift: no retraining"),
+        (findings(SEEMS_GOOD, GOOD), "nothing", "benign drift: no retraining"),
+        (findings(SEEMS_GOOD), "label", "ask for labels"),
+        (findings(SEEMS_GOOD, BAD), "retrain", "retrain"),
+        (findings(SEEMS_GOOD, WIDE), "label", "ask for labels"),
         (findings(UNKNOWN), "label", "ask for labels"),
         (findings(WIDE), "label", "ask for labels"),
         (findings(), "label", "ask for labels"),
@@ -122,3 +129,64 @@ def test_labels_are_asked_for_once_until_some_come():
     assert "requests/request-1" in choice.why
     assert decide(findings(UNKNOWN, labelled=8), [asked(2)], PARAMS).action == "label"
     assert decide(findings(UNKNOWN, labelled=0), [asked(2, version=2)], PARAMS).action == "label"
+
+
+def like(known: Harm) -> Harm:
+    return known.model_copy(update={"of": "sources that were not trained on"})
+
+
+@pytest.mark.parametrize(
+    ("known", "action", "what"),
+    [
+        ((like(BAD), GOOD), "retrain", "retrain"),
+        ((like(GOOD), BAD), "retrain", "retrain"),
+        ((like(GOOD), GOOD), "nothing", "benign drift: no retraining"),
+        ((like(WIDE), GOOD), "label", "ask for labels"),
+        ((SEEMS_GOOD, like(GOOD), WIDE), "label", "ask for labels"),
+    ],
+)
+def test_measured_twice_either_shows_harm_and_only_both_show_that_there_is_none(known, action, what):
+    choice = decide(findings(*known), [], PARAMS)
+    assert (choice.action, choice.what) == (action, what)
+
+
+def test_which_sources_measured_it_is_said():
+    why = decide(findings(like(BAD), GOOD), [], PARAMS).why
+    assert "accuracy measured on 50 clips of sources that were not trained on is 0.600" in why
+
+
+class TestEstimateAlone:
+    """What confidence alone calls benign: people are asked once, and given time."""
+
+    def test_people_are_asked_and_the_reason_says_why(self):
+        choice = decide(findings(SEEMS_GOOD, labelled=0), [], PARAMS)
+        assert choice.action == "label"
+        assert choice.why.endswith("instead of 0.900, which an estimate alone cannot call benign")
+
+    def test_it_may_call_drift_benign_when_their_time_is_over(self):
+        found = findings(SEEMS_GOOD, labelled=0)
+        assert decide(found, [asked(6.9)], PARAMS).what == "wait for labels"
+        choice = decide(found, [asked(7.1)], PARAMS)
+        assert (choice.action, choice.what) == ("nothing", "benign drift: no retraining")
+        assert "by the estimate alone: labels were asked for on 2026-03-03 (requests/request-1)" in choice.why
+        assert "watch.patience_days (7)" in choice.why
+        assert decide(found, [asked(1.1)], WatchParams(patience_days=1)).what == "benign drift: no retraining"
+
+    @pytest.mark.parametrize("more", [[], [Harm(how="measured", says="of one source", clips=8)]])
+    def test_labels_that_do_not_measure_make_no_second_request(self, more):
+        found = findings(SEEMS_GOOD, *more, labelled=8)
+        assert decide(found, [asked(2)], PARAMS).what == "wait for labels"
+        assert decide(found, [asked(8)], PARAMS).what == "benign drift: no retraining"
+
+    def test_a_measurement_that_cannot_tell_is_enlarged_as_long_as_people_answer(self):
+        assert decide(findings(SEEMS_GOOD, WIDE, labelled=8), [asked(8)], PARAMS).action == "label"
+        unanswered = [asked(8), asked(2, labelled=8)]
+        assert decide(findings(SEEMS_GOOD, WIDE, labelled=8), unanswered, PARAMS).what == "wait for labels"
+        unanswered = [asked(16), asked(8, labelled=8)]
+        choice = decide(findings(SEEMS_GOOD, WIDE, labelled=8), unanswered, PARAMS)
+        assert choice.what == "benign drift: no retraining"
+        assert "accuracy measured on 50 clips is 0.800" in choice.why
+
+    def test_another_champion_or_alarm_is_asked_about_anew(self):
+        for before in (asked(8, version=2), asked(8, alarm="2026-01-01")):
+            assert decide(findings(SEEMS_GOOD), [before], PARAMS).action == "label"

@@ -1,11 +1,13 @@
 """The page shows what was found, is one file, and hostile names are inert on it."""
 
 import re
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from tasks.registry.client import registry
+from tasks.watch.findings import Figure, Frequency, Mix
 from tasks.watch.page import publish, render
 from tasks.watch.watch import watch
 from tests.support.watched import FIRST_DAY, NAME, Clips, cameras, comes_in, watch_params
@@ -28,8 +30,13 @@ def test_it_shows_evidence_accuracy_clips_and_decisions():
         "0.0% (",
         "Accuracy measured on 80 clips",
         "Wait for the retr",
+        "How classes are spread in the window cannot be estimated: The reference has no clips of class",
     ):
         assert said in page
+    changed = Mix(changed=(Frequency(label="<i>fall", times=Figure(estimate=2.13, low=1.4, high=2.8)),))
+    mixed = replace(found, findings=found.findings.model_copy(update={"mix": changed}))
+    assert "estimated: &lt;i&gt;fall 2.1 x as often (1.4 to 2.8)." in render(mixed, watch_params())
+    assert found.decision.evidence["mix"]["changed"] == []
     assert not re.findall(r'(?:src|href)="(?!data:|#)', page)
 
 

@@ -9,13 +9,17 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from models.clips.manifest import read_manifest, write_manifest
 from models.errors import UserError
 from tasks.decisions import decisions
 from tasks.watch.memory import memory_file
+from tasks.watch.place import incoming_folder
 from tasks.watch.watch import answer, unanswered, watch
 from tests.support.registries import own_home
+from tests.support.rounds import LABELS
 from tests.support.watched import FIRST_DAY, NAME, TRAINED_ON, Clips, add_champion, cameras, comes_in, watch_params
 
 NOW = FIRST_DAY + timedelta(days=10)
@@ -69,6 +73,31 @@ def test_labels_of_clips_that_were_chosen_as_unsure_teach_and_do_not_measure(wat
     overall = watch(watch_params(), NOW).findings.overall
     assert overall.labelled == 80
     assert [harm.clips for harm in overall.harm if harm.how == "measured"] == [20]
+
+
+def test_a_request_draws_from_sources_that_judge_and_chooses_from_those_that_train():
+    """The champion's dataset has 12 cameras to train on and 24 to test on."""
+    comes_in(Clips(cameras(0, 20), days=(8,), strange=True))
+    found = watch(watch_params(request_clips=20, request_at_random=10, request_from_test=0.8), NOW)
+    rows = pd.read_csv(Path(found.decision.evidence["request"]) / "labels.csv")
+    camera = rows["source_id"].str.removeprefix("cam").astype(int)
+    assert (camera[:10] >= 12).sum() == 8
+    assert (camera[10:] < 12).all()
+
+
+def test_harm_on_sources_that_were_not_trained_on_is_not_hidden_by_the_others(watched):
+    champion = comes_in(Clips(cameras(0, 36), days=(8,), strange=True), wrong=False)
+    data = incoming_folder(champion.recipe)
+    clips = read_manifest(data / "manifest.parquet")
+    is_new = clips["source_id"].isin(cameras(32, 36))
+    clips.loc[is_new, "label"] = [LABELS[label == LABELS[0]] for label in clips.loc[is_new, "label"]]
+    write_manifest(clips, data / "manifest.parquet")
+    found = watch(watch_params(tolerance=0.13), NOW)
+    unlike, whole = [harm for harm in found.findings.overall.harm if harm.how == "measured"]
+    assert (unlike.of, unlike.clips, whole.of, whole.clips) == ("sources that were not trained on", 96, "", 144)
+    assert unlike.after.estimate == pytest.approx(20 / 24)
+    assert whole.after.estimate == pytest.approx(32 / 36)
+    assert found.decision.what != "benign drift: no retraining"
 
 
 def test_drift_without_harm_is_benign():

@@ -1,0 +1,57 @@
+"""Which sources of a window the champion was trained or tested on, and how many clips a labelled one stands for.
+
+Legend: N clips.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from tasks.labelling.outputs import Outputs
+
+
+def splits_of_sources(reference: Outputs) -> dict[str, str]:
+    """What each source of the dataset that made the champion was for.
+
+    Args:
+        reference: Of the champion, with the column ``split``.
+
+    Returns:
+        By source ``train`` where any of its clips was trained on, ``test`` where all were tested on, else ``val``.
+    """
+    splits = reference.clips.groupby("source_id")["split"].agg(set)
+    return {str(source): _split_of(found) for source, found in splits.items()}
+
+
+def _split_of(splits: set[str]) -> str:
+    if "train" in splits:
+        return "train"
+    return "test" if splits == {"test"} else "val"
+
+
+def unseen(outputs: Outputs, splits: Mapping[str, str]) -> NDArray[np.bool_]:
+    """Clips of sources that were not trained on, shape (N,): held out, or not in the dataset."""
+    unseen_N: NDArray[np.bool_] = (outputs.clips["source_id"].map(dict(splits)) != "train").to_numpy()
+    return unseen_N
+
+
+def stands_for(clips: pd.DataFrame, labelled_N: NDArray[np.bool_], splits: Mapping[str, str]) -> NDArray[np.float64]:
+    """How many clips each labelled one stands for: those of its stratum over the labelled ones of its stratum.
+
+    A request draws more than their share from sources of the test, so that these and the others are the strata
+    (post-stratification; Holt & Smith 1979, JRSS A 142:33-46).
+
+    Args:
+        clips: Of the window, or of a part of it; column ``source_id``.
+        labelled_N: Those whose labels measure accuracy.
+        splits: From :func:`splits_of_sources`.
+    """
+    is_test_N = (clips["source_id"].map(dict(splits)) == "test").to_numpy()
+    share_by_stratum = [
+        (is_test_N == stratum).sum() / max(int((labelled_N & (is_test_N == stratum)).sum()), 1)
+        for stratum in (False, True)
+    ]
+    weight_N: NDArray[np.float64] = np.where(is_test_N, share_by_stratum[1], share_by_stratum[0])[labelled_N]
+    return weight_N
