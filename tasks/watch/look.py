@@ -1,36 +1,31 @@
-"""Look at a window: tests, the sequential test, harm, and the clips that moved.
+"""Look at a window: tests, the sequential test, harm, and the clips that moved."""
 
-Legend: N clips, K classes.
-"""
-
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tasks.labelling.outputs import Outputs
 from tasks.params import WatchParams
 from tasks.statistics.bbsd import bbsd
 from tasks.statistics.delay import detection_delay
-from tasks.statistics.diagnostics import diagnose
-from tasks.statistics.harm import measured_drop
 from tasks.statistics.kolmogorov_smirnov import ColumnTests
 from tasks.statistics.mmd import mmd_fuse
 from tasks.statistics.outcome import Abstained
 from tasks.statistics.permutation import MIN_UNITS
 from tasks.statistics.sequential import advance
 from tasks.statistics.source_days import source_days
-from tasks.statistics.thresholded_confidence import estimated_accuracy
 from tasks.statistics.univariate import compare_facts
 from tasks.statistics.watch_state import WatchState
-from tasks.watch.findings import OVERALL, UNSEEN, Figure, Findings, Group, Harm, Moved, Test
+from tasks.watch.findings import OVERALL, Findings, Group, Test
+from tasks.watch.harm import harm_in
 from tasks.watch.incoming import facts_of
 from tasks.watch.memory import Memory
 from tasks.watch.mix import class_mix
-from tasks.watch.strata import splits_of_sources, stands_for, unseen
+from tasks.watch.moved import moved_most
+from tasks.watch.strata import splits_of_sources
 from tasks.watch.window import Window
 
 _DIGITS = 6
@@ -86,7 +81,7 @@ def look(
         days_watched=max(0.0, (now - memory.started).total_seconds() / 86_400),
         overall=overall,
         groups=tuple(sorted(groups, key=lambda group: (-group.evidence, group.name))),
-        moved=_moved(window, held_out, params, seed),
+        moved=moved_most(window, held_out, params, seed),
         mix=class_mix(window.outputs, held_out, params, seed),
         delay=_delay(state, sorted(set(clips["source_id"])), seed),
     )
@@ -132,7 +127,7 @@ def _group(
         limit=state.limit,
         since=since,
         tests=_tests(part, held_out, params, seed) if worth_testing else (),
-        harm=_harm(part, held_out, splits, params, seed) if len(part.clips) else (),
+        harm=harm_in(part, held_out, splits, params, seed) if len(part.clips) else (),
     )
 
 
@@ -180,127 +175,6 @@ def _columns(name: str, found: ColumnTests | Abstained, columns: Any, level: flo
         return Test(name=name, p_value=None, says=found.reason)
     changed = [column for column, p_value in zip(columns, found.adjusted_K, strict=True) if p_value <= level]
     return Test(name=name, p_value=found.p_value, says=", ".join(changed))
-
-
-def _harm(
-    part: Outputs, held_out: Outputs, splits: Mapping[str, str], params: WatchParams, seed: int
-) -> tuple[Harm, ...]:
-    estimated = estimated_accuracy(
-        held_out.probability_NK,
-        _right(held_out),
-        held_out.clips["source_id"].to_numpy(),
-        part.probability_NK,
-        part.clips["source_id"].to_numpy(),
-        **_bootstrap(params, seed),
-    )
-    harm = [
-        Harm(how="estimated", says=estimated.reason)
-        if isinstance(estimated, Abstained)
-        else Harm(
-            how="estimated",
-            before=estimated.reference_accuracy,
-            after=_figure(estimated.accuracy),
-            drop=_figure(estimated.drop),
-            clips=len(part.clips),
-        )
-    ]
-    is_labelled_N = (part.clips["label"].notna() & part.clips["measures"]).to_numpy(bool)
-    is_unseen_N = unseen(part, splits)
-    if (is_labelled_N & ~is_unseen_N).any():
-        like, like_before = part.part(is_unseen_N), held_out.part(unseen(held_out, splits))
-        among = _measured(like, is_labelled_N[is_unseen_N], like_before, splits, params, seed, of=UNSEEN)
-        harm += [among] if among.drop else []
-    if is_labelled_N.any():
-        harm.append(_measured(part, is_labelled_N, held_out, splits, params, seed))
-    return tuple(harm)
-
-
-def _measured(
-    part: Outputs,
-    is_labelled_N: NDArray[np.bool_],
-    held_out: Outputs,
-    splits: Mapping[str, str],
-    params: WatchParams,
-    seed: int,
-    of: str = "",
-) -> Harm:
-    labelled = part.part(is_labelled_N)
-    measured = measured_drop(
-        _right(held_out),
-        held_out.clips["source_id"].to_numpy(),
-        _right(labelled),
-        labelled.clips["source_id"].to_numpy(),
-        window_weight_N=stands_for(part.clips, is_labelled_N, splits),
-        **_bootstrap(params, seed),
-    )
-    if isinstance(measured, Abstained):
-        return Harm(how="measured", of=of, says=measured.reason, clips=len(labelled.clips))
-    return Harm(
-        how="measured",
-        of=of,
-        before=measured.reference_accuracy,
-        after=Figure(
-            estimate=measured.window_accuracy,
-            low=measured.reference_accuracy - measured.drop.high,
-            high=measured.reference_accuracy - measured.drop.low,
-        ),
-        drop=_figure(measured.drop),
-        clips=len(labelled.clips),
-    )
-
-
-def _bootstrap(params: WatchParams, seed: int) -> dict[str, Any]:
-    return {"resamples": params.bootstrap, "confidence": params.confidence, "seed": seed}
-
-
-def _right(outputs: Outputs) -> NDArray[np.bool_]:
-    """Whether the champion is right; about a class that it does not know it never is."""
-    predicted_N = np.array(outputs.labels, dtype=object)[outputs.probability_NK.argmax(1)]
-    right_N: NDArray[np.bool_] = predicted_N == outputs.clips["label"].to_numpy()
-    return right_N
-
-
-def _figure(interval: Any) -> Figure:
-    return Figure(
-        estimate=round(interval.estimate, _DIGITS), low=round(interval.low, _DIGITS), high=round(interval.high, _DIGITS)
-    )
-
-
-def _moved(window: Window, held_out: Outputs, params: WatchParams, seed: int) -> tuple[Moved, ...]:
-    outputs = window.outputs
-    found = diagnose(
-        held_out.embedding_ND,
-        held_out.clips["source_id"].to_numpy(),
-        outputs.embedding_ND,
-        outputs.clips["source_id"].to_numpy(),
-        seed=seed,
-    )
-    order_N = np.arange(len(window)) if isinstance(found, Abstained) else found.order_N
-    nearest = _nearest(held_out)
-    return tuple(_moved_clip(outputs, int(at), held_out, nearest) for at in order_N[: params.shown_clips])
-
-
-def _nearest(held_out: Outputs) -> Callable[[NDArray[np.float32]], int]:
-    """Finds the nearest clip of the reference that can be shown."""
-    shown_N = np.flatnonzero(held_out.clips["picture"].notna().to_numpy())
-    candidates_N = shown_N if len(shown_N) else np.arange(len(held_out.clips))
-    candidate_ND = held_out.embedding_ND[candidates_N]
-    return lambda embedding_D: int(candidates_N[np.square(candidate_ND - embedding_D).sum(1).argmin()])
-
-
-def _moved_clip(outputs: Outputs, at: int, held_out: Outputs, nearest: Callable[[NDArray[np.float32]], int]) -> Moved:
-    clip = outputs.clips.iloc[at]
-    like = held_out.clips.iloc[nearest(outputs.embedding_ND[at])]
-    return Moved(
-        clip_id=clip["clip_id"],
-        source_id=clip["source_id"],
-        at=clip["at"].to_pydatetime(),
-        predicted=outputs.labels[int(outputs.probability_NK[at].argmax())],
-        confidence=float(outputs.probability_NK[at].max()),
-        label=clip["label"] if isinstance(clip["label"], str) else None,
-        nearest=like["clip_id"],
-        nearest_label=like["label"] if isinstance(like["label"], str) else None,
-    )
 
 
 def _delay(state: WatchState, sources: Sequence[str], seed: int) -> int | None:

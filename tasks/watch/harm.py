@@ -1,0 +1,113 @@
+"""What has become of the champion's accuracy on a part of the window.
+
+Legend: N clips, K classes.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.labelling.outputs import Outputs
+from tasks.params import WatchParams
+from tasks.statistics.harm import measured_drop
+from tasks.statistics.outcome import Abstained
+from tasks.statistics.thresholded_confidence import estimated_accuracy
+from tasks.watch.findings import UNSEEN, Figure, Harm
+from tasks.watch.strata import stands_for, unseen
+
+_DIGITS = 6
+
+
+def harm_in(
+    part: Outputs, held_out: Outputs, splits: Mapping[str, str], params: WatchParams, seed: int
+) -> tuple[Harm, ...]:
+    """What has become of accuracy, estimated and, where there are labels, measured.
+
+    Args:
+        part: Of the window; not empty.
+        held_out: Of the reference: clips that the champion did not train on, with their labels.
+        splits: What each source of the champion's dataset was for.
+        params: Section ``watch``.
+        seed: Of every random choice.
+    """
+    estimated = estimated_accuracy(
+        held_out.probability_NK,
+        _right(held_out),
+        held_out.clips["source_id"].to_numpy(),
+        part.probability_NK,
+        part.clips["source_id"].to_numpy(),
+        **_bootstrap(params, seed),
+    )
+    harm = [
+        Harm(how="estimated", says=estimated.reason)
+        if isinstance(estimated, Abstained)
+        else Harm(
+            how="estimated",
+            before=estimated.reference_accuracy,
+            after=_figure(estimated.accuracy),
+            drop=_figure(estimated.drop),
+            clips=len(part.clips),
+        )
+    ]
+    is_labelled_N = (part.clips["label"].notna() & part.clips["measures"]).to_numpy(bool)
+    is_unseen_N = unseen(part, splits)
+    if (is_labelled_N & ~is_unseen_N).any():
+        like, like_before = part.part(is_unseen_N), held_out.part(unseen(held_out, splits))
+        among = _measured(like, is_labelled_N[is_unseen_N], like_before, splits, params, seed, of=UNSEEN)
+        harm += [among] if among.drop else []
+    if is_labelled_N.any():
+        harm.append(_measured(part, is_labelled_N, held_out, splits, params, seed))
+    return tuple(harm)
+
+
+def _measured(
+    part: Outputs,
+    is_labelled_N: NDArray[np.bool_],
+    held_out: Outputs,
+    splits: Mapping[str, str],
+    params: WatchParams,
+    seed: int,
+    of: str = "",
+) -> Harm:
+    labelled = part.part(is_labelled_N)
+    measured = measured_drop(
+        _right(held_out),
+        held_out.clips["source_id"].to_numpy(),
+        _right(labelled),
+        labelled.clips["source_id"].to_numpy(),
+        window_weight_N=stands_for(part.clips, is_labelled_N, splits),
+        **_bootstrap(params, seed),
+    )
+    if isinstance(measured, Abstained):
+        return Harm(how="measured", of=of, says=measured.reason, clips=len(labelled.clips))
+    return Harm(
+        how="measured",
+        of=of,
+        before=measured.reference_accuracy,
+        after=Figure(
+            estimate=measured.window_accuracy,
+            low=measured.reference_accuracy - measured.drop.high,
+            high=measured.reference_accuracy - measured.drop.low,
+        ),
+        drop=_figure(measured.drop),
+        clips=len(labelled.clips),
+    )
+
+
+def _bootstrap(params: WatchParams, seed: int) -> dict[str, Any]:
+    return {"resamples": params.bootstrap, "confidence": params.confidence, "seed": seed}
+
+
+def _right(outputs: Outputs) -> NDArray[np.bool_]:
+    """Whether the champion is right; about a class that it does not know it never is."""
+    predicted_N = np.array(outputs.labels, dtype=object)[outputs.probability_NK.argmax(1)]
+    right_N: NDArray[np.bool_] = predicted_N == outputs.clips["label"].to_numpy()
+    return right_N
+
+
+def _figure(interval: Any) -> Figure:
+    return Figure(
+        estimate=round(interval.estimate, _DIGITS), low=round(interval.low, _DIGITS), high=round(interval.high, _DIGITS)
+    )
