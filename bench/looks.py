@@ -11,7 +11,7 @@ import math
 import shutil
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -35,7 +35,7 @@ from tasks.watch.champion import Champion, champion_of, reference_of
 from tasks.watch.decide import Choice, Past, decide
 from tasks.watch.findings import Findings, Harm
 from tasks.watch.look import look
-from tasks.watch.memory import recall
+from tasks.watch.memory import Memory, recall
 from tasks.watch.outputs import outputs_of
 from tasks.watch.place import watch_folder
 from tasks.watch.strata import splits_of_sources
@@ -49,10 +49,10 @@ def main() -> None:
     """Live through each look, and print a row."""
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--look", nargs="+", default=list(LOOKS), metavar="NAME", help="default: all")
-    arguments.add_argument("--quiet-days", type=int, default=4, metavar="N", help="unchanged days before (4)")
-    arguments.add_argument("--days", type=int, default=4, metavar="N", help="days with the look, at most (4)")
+    arguments.add_argument("--quiet-days", type=int, default=10, metavar="N", help="unchanged days before (10)")
+    arguments.add_argument("--days", type=int, default=7, metavar="N", help="days with the look, at most (7)")
     arguments.add_argument("--cameras", type=int, default=24, metavar="N", help="how many (24)")
-    arguments.add_argument("--every", type=int, default=1, metavar="N", help="every so-many-th camera changes (1)")
+    arguments.add_argument("--every", type=int, default=2, metavar="N", help="every so-many-th camera changes (2)")
     arguments.add_argument("--folder", type=Path, help="where video is kept; default: .videoloop/looks")
     arguments.add_argument("--workers", type=int, default=1, metavar="N", help="processes that render (1)")
     options = arguments.parse_args()
@@ -68,6 +68,23 @@ def main() -> None:
     for name in options.look:
         print("| " + " | ".join(bench.row(name, options.days)) + " |", flush=True)
     print(f"\n{time.perf_counter() - began:.0f} s")
+
+
+@dataclass
+class _Life:
+    """What the watch has come to: its memory, what it saw, found and decided, and what people were asked."""
+
+    memory: Memory
+    seen: list[Outputs] = field(default_factory=list)
+    past: list[Past] = field(default_factory=list)
+    alarmed: str = ""
+    asked: int = 0
+    findings: Findings | None = None
+    choice: Choice | None = None
+
+    def copy(self) -> "_Life":
+        """One that goes on by itself."""
+        return replace(self, seen=list(self.seen), past=list(self.past))
 
 
 @dataclass(frozen=True)
@@ -91,52 +108,60 @@ class _Bench:
     def right_before(self) -> float:
         return _right(self.reference.part((self.reference.clips["split"] != "train").to_numpy()))
 
-    def row(self, name: str, num_days: int) -> Iterator[str]:
-        """What becomes of one look."""
-        seen: list[Outputs] = []
+    @cached_property
+    def quiet(self) -> _Life:
+        """The days before, which all looks share."""
         watched = replace(self.champion, name=_NAME)  # a memory of its own, begun anew
         shutil.rmtree(watch_folder(_NAME), ignore_errors=True)
-        begins = Calendar().date(1)
-        memory = recall(watched, self.reference, self.params.watch, begins, self.params.base.seed)
-        past: list[Past] = []
-        alarmed, asked, findings, choice = "", 0, None, None
-        for day in range(1, self.quiet_days + num_days + 1):
-            seen.append(self._day(name, day))
-            now = begins + timedelta(days=day, minutes=30)
-            window = self._window(watched, seen, now, ())
-            memory, findings = look(window, self.reference, memory, self.params.watch, now, self.params.base.seed)
-            choice = decide(findings, past, self.params.watch)
-            if findings.alarm and not alarmed:
-                after = day - self.quiet_days
-                alarmed = f"day {after}" if after > 0 else f"FALSE, quiet day {day}"
-            if choice.action == "label":
-                past.append(Past(str(day), self.champion.version, "label", now, 0, alarm=findings.alarm))
-                known = self._asked(window)
-                asked = len(known)
-                window = self._window(watched, seen, now, known)
-                _, findings = look(window, self.reference, memory, self.params.watch, now, self.params.base.seed)
-                choice = decide(findings, past, self.params.watch)
-            if choice.action == "retrain":
+        life = _Life(recall(watched, self.reference, self.params.watch, Calendar().date(1), self.params.base.seed))
+        for day in range(1, self.quiet_days + 1):
+            self._live(life, "base", day)
+        return life
+
+    def row(self, name: str, num_days: int) -> Iterator[str]:
+        """What becomes of one look."""
+        life = self.quiet.copy()
+        for day in range(self.quiet_days + 1, self.quiet_days + num_days + 1):
+            self._live(life, name, day)
+            assert life.choice is not None
+            if life.choice.action == "retrain":
                 break
+        return self._cells(name, life)
+
+    def _live(self, life: _Life, name: str, day: int) -> None:
+        watched, seed = replace(self.champion, name=_NAME), self.params.base.seed
+        life.seen.append(self._day(name, day))
+        now = Calendar().date(1) + timedelta(days=day, minutes=30)
+        window = self._window(watched, life.seen, now, ())
+        life.memory, life.findings = look(window, self.reference, life.memory, self.params.watch, now, seed)
+        life.choice = decide(life.findings, life.past, self.params.watch)
+        if life.findings.alarm and not life.alarmed:
+            after = day - self.quiet_days
+            life.alarmed = f"day {after}" if after > 0 else f"FALSE, quiet day {day}"
+        if life.choice.action == "label":
+            life.past.append(Past(str(day), self.champion.version, "label", now, 0, alarm=life.findings.alarm))
+            known = self._asked(window)
+            life.asked += len(known)
+            window = self._window(watched, life.seen, now, known)
+            _, life.findings = look(window, self.reference, life.memory, self.params.watch, now, seed)
+            life.choice = decide(life.findings, life.past, self.params.watch)
+
+    def _cells(self, name: str, life: _Life) -> Iterator[str]:
+        findings, choice = life.findings, life.choice
         assert findings is not None
         assert choice is not None
-        yield from self._cells(name, alarmed, asked, findings, choice, seen)
-
-    def _cells(
-        self, name: str, alarmed: str, asked: int, findings: Findings, choice: Choice, seen: Sequence[Outputs]
-    ) -> Iterator[str]:
         known = {harm.how: harm for harm in findings.overall.harm if not harm.of}
         since = findings.now - timedelta(days=self.params.watch.window_days)
-        shown = [part for part in seen if part.clips["at"].max() > since]
+        shown = [part for part in life.seen if part.clips["at"].max() > since]
         true_drop = self.right_before - sum(_right(part) for part in shown) / len(shown)
         hurts, retrains = true_drop > self.params.watch.tolerance, choice.action == "retrain"
         p_value = findings.overall.tests[0].p_value
         yield name
-        yield alarmed or "no"
+        yield life.alarmed or "no"
         yield "abstains" if p_value is None else f"{p_value:.4f}"
         yield _drop(known.get("estimated"))
         yield f"{true_drop:+.3f}"
-        yield str(asked)
+        yield str(life.asked)
         yield _drop(known.get("measured"))
         yield choice.what
         yield "yes" if hurts == retrains else "no"
