@@ -180,7 +180,7 @@ def predict(
 @app.command()
 def serve(
     name: Name = None,
-    port: Annotated[int | None, typer.Option(help="Default: VIDEOLOOP_SERVE_PORT, or 8000.")] = None,
+    port: Annotated[int | None, typer.Option(min=0, max=65535, help="Default: VIDEOLOOP_SERVE_PORT, or 8000.")] = None,
 ) -> None:
     """Answer over HTTP with the champion, and follow its alias."""
     from tasks.serve.run import serve as answer
@@ -295,9 +295,11 @@ def _default_name() -> str:
 
 
 def _who() -> str:
+    """Who gives the command, as Git would say of a commit's author."""
     from tasks.repository import git
 
-    return git(main_checkout(), "config", "user.name", check=False) or os.environ.get("USER", "unknown")
+    named = os.environ.get("GIT_AUTHOR_NAME", "").strip()
+    return named or git(main_checkout(), "config", "user.name", check=False) or os.environ.get("USER", "unknown")
 
 
 if __name__ == "__main__":

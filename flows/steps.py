@@ -1,7 +1,6 @@
 """The steps of a round as Prefect tasks: names, retries and artifacts; what they do is in ``tasks``."""
 
 import time
-from dataclasses import replace
 from typing import Any
 
 from prefect import task
@@ -35,19 +34,24 @@ OUTSIDE: dict[str, Any] = {
 
 @task(**OUTSIDE)
 def ingest(work: Workspace) -> Timed[IngestSummary]:
-    """Bring the source's new video, and what came in and has labels, into the dataset; a commit names its version."""
+    """Bring the source's new video, and what came in and has labels, into the dataset; a commit names its version.
+
+    With ``pseudo.enabled`` the champion labels some of what came in and has none.
+    """
     from pathlib import Path
 
+    from tasks.ingest import counted_anew
     from tasks.ingest import ingest as bring_in
     from tasks.layout import DATA
     from tasks.watch.adopt import adopt
+    from tasks.watch.pseudo_labels import take_pseudo_labels
 
     params = work.params
     with stopwatch() as clock:
         summary = bring_in(Path(work.source), work.root / DATA, params.ingest, params.split, seed=params.base.seed)
-        adopted = adopt(work.root / DATA, params.ingest, params.split, seed=params.base.seed)
-        if adopted:
-            summary = replace(summary, clips=summary.clips + adopted, new_clips=summary.new_clips + adopted)
+        adopt(work.root / DATA, params.ingest, params.split, seed=params.base.seed)
+        pseudo = take_pseudo_labels(work.root / DATA, params)
+        summary = counted_anew(summary, work.root / DATA, pseudo)
         version = workspace.add_data(work)
         workspace.commit_data(work, f"data: {summary.clips} clips, {summary.sources} sources ({version[:8]})")
     return Timed(summary, clock.seconds)

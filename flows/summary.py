@@ -22,6 +22,8 @@ def show(console: Console, result: Round, *, mlflow: str, prefect: str) -> None:
         f"{metrics['classes']} classes, {result.ingested.clips} clips, "
         f"{result.ingested.sources} sources, {len(result.ingested.quarantined)} files in quarantine",
     )
+    if result.ingested.pseudo:
+        table.add_row("labelled by the model", result.ingested.pseudo)
     seen = "never trained on" if result.unseen else "that were trained on at other times"
     table.add_row("tested on", f"{metrics['clips']} clips of {metrics['sources']} sources {seen}")
     table.add_row("majority class", _interval(before["majority"]))

@@ -11,7 +11,7 @@ import json
 import logging
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,7 @@ class IngestSummary:
         classes: In the dataset.
         quarantined: Path and reason of everything in the source that was not taken.
         unlabelled: Clips in the dataset that have no label yet.
+        pseudo: What a model labelled for the round, and why, in words; empty where it labelled nothing.
     """
 
     clips: int
@@ -54,6 +55,7 @@ class IngestSummary:
     classes: int
     quarantined: list[tuple[str, str]]
     unlabelled: int = 0
+    pseudo: str = ""
 
 
 def ingest(
@@ -121,6 +123,20 @@ def ingest(
         classes=manifest["label"].nunique(),
         quarantined=[(entry.claim.uri, str(entry.refused)) for entry in rejected],
         unlabelled=int(manifest["label"].isna().sum()),
+    )
+
+
+def counted_anew(summary: IngestSummary, data: Path, pseudo: str) -> IngestSummary:
+    """``summary`` with what has joined the dataset in ``data`` since, and what a model labelled, in words."""
+    clips = known_clips(data)
+    return replace(
+        summary,
+        clips=len(clips),
+        new_clips=summary.new_clips + len(clips) - summary.clips,
+        sources=clips["source_id"].nunique(),
+        classes=clips["label"].nunique(),
+        unlabelled=int(clips["label"].isna().sum()),
+        pseudo=pseudo,
     )
 
 

@@ -257,6 +257,24 @@ class WatchParams(Section):
         return self.false_alarm / 2 / self.first_looks if self.first_looks else 0.0
 
 
+class PseudoParams(Section):
+    """Whether the champion may label video that came in, for a round to train on.
+
+    Attributes:
+        enabled: Off, nothing is labelled by a model, and what was is taken back.
+        precision: Share of the clips so labelled that have to be right, on the champion's reference.
+        confidence: Of the one-sided lower bound that has to reach ``precision``.
+        bootstrap: Resamples of whole sources.
+        clips: So many a round takes, at most.
+    """
+
+    enabled: bool = False
+    precision: Annotated[float, Field(gt=0.5, lt=1.0)] = 0.95
+    confidence: Annotated[float, Field(gt=0.5, lt=1.0)] = 0.95
+    bootstrap: Annotated[int, Field(ge=100)] = 2000
+    clips: Annotated[int, Field(ge=1)] = 200
+
+
 class Params(Section):
     """The whole of params.yaml. Hand each function its section, never the whole."""
 
@@ -273,6 +291,7 @@ class Params(Section):
     judge: JudgeParams = JudgeParams()
     promote: PromoteParams = PromoteParams()
     watch: WatchParams = WatchParams()
+    pseudo: PseudoParams = PseudoParams()
 
 
 def load_params(path: Path = PARAMS_FILE) -> Params:

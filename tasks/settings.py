@@ -5,9 +5,12 @@ import os
 import subprocess
 from functools import lru_cache
 from pathlib import Path
+from typing import Annotated, Any
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from models.errors import UserError
 
 # No telemetry, no chatter, no unpickling; the environment may say otherwise.
 _QUIET = {
@@ -23,7 +26,29 @@ _QUIET = {
 }
 
 
-class Settings(BaseSettings):
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+class _FromEnvironment(BaseSettings):
+    """Settings whose mistakes name the variable."""
+
+    def __init__(self, **given: Any) -> None:
+        try:
+            super().__init__(**given)
+        except ValidationError as error:
+            prefix = str(self.model_config["env_prefix"])
+            raise UserError("; ".join(_explain(prefix, problem) for problem in error.errors())) from None
+
+
+def _explain(prefix: str, problem: Any) -> str:
+    variable = f"{prefix}{problem['loc'][0]}".upper()
+    wanted = problem["msg"].removeprefix("Input ").partition(",")[0]
+    return (
+        f"{variable}: it is {str(problem['input'])!r} and {wanted}; correct the variable, or unset it for its default"
+    )
+
+
+class Settings(_FromEnvironment):
     """Places and addresses, from ``VIDEOLOOP_*`` variables.
 
     Attributes:
@@ -46,8 +71,8 @@ class Settings(BaseSettings):
     home: Path = Field(default_factory=lambda: main_checkout() / ".videoloop")
     database_url: str = ""
     host: str = "127.0.0.1"
-    mlflow_port: int = 5000
-    prefect_port: int = 4200
+    mlflow_port: Port = 5000
+    prefect_port: Port = 4200
     slot: str = "videoloop-device"
     slots: int = Field(default=2, ge=1)
     source: str = ""
@@ -94,7 +119,7 @@ class Settings(BaseSettings):
             return None
 
 
-class ServeSettings(BaseSettings):
+class ServeSettings(_FromEnvironment):
     """The service of predictions, from ``VIDEOLOOP_SERVE_*`` variables.
 
     Attributes:
@@ -147,7 +172,11 @@ def prefect_environment(config: Settings) -> dict[str, str]:
 
 @lru_cache
 def settings() -> Settings:
-    """The settings, read from the environment once."""
+    """The settings, read from the environment once.
+
+    Raises:
+        UserError: A variable has no value that it may have; the message names it.
+    """
     return Settings()
 
 

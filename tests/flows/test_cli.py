@@ -1,0 +1,58 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from flows.cli import app
+from tasks.promote import Promotion
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize(
+    ("command", "variable"),
+    [("status", "VIDEOLOOP_SLOTS"), ("doctor", "VIDEOLOOP_MLFLOW_PORT"), ("serve", "VIDEOLOOP_SERVE_POLL_S")],
+)
+def test_a_setting_that_cannot_be_is_one_sentence(command, variable):
+    done = subprocess.run(
+        [sys.executable, "-m", "flows.cli", command],
+        env={**os.environ, variable: "many", "COLUMNS": "300"},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode != 0
+    said = done.stdout + done.stderr
+    assert f"{variable}: it is 'many' and should be a valid" in " ".join(said.split())
+    assert "Traceback" not in said
+
+
+@pytest.mark.parametrize(
+    ("environment", "who"),
+    [
+        ({"GIT_AUTHOR_NAME": "Ada"}, "Ada"),
+        ({"GIT_AUTHOR_NAME": " "}, "Grace"),
+        ({}, "Grace"),
+    ],
+)
+def test_who_promotes_is_whom_git_would_name(monkeypatch, tmp_path, environment, who):
+    monkeypatch.delenv("GIT_AUTHOR_NAME", raising=False)
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "config"))
+    (tmp_path / "config").write_text("[user]\n\tname = Grace\n")
+    monkeypatch.chdir(tmp_path)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    told = {}
+
+    def promote(name, version, **options):
+        told.update(options)
+        return Promotion(name, 1, None)
+
+    monkeypatch.setattr("tasks.promote.promote", promote)
+    done = CliRunner().invoke(app, ["promote", "actions"])
+    assert done.exit_code == 0, done.output
+    assert told["who"] == who
