@@ -10,7 +10,7 @@ import logging
 import math
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -39,7 +39,7 @@ from tasks.watch.memory import Memory, recall
 from tasks.watch.outputs import outputs_of
 from tasks.watch.place import watch_folder
 from tasks.watch.strata import splits_of_sources
-from tasks.watch.window import Window, group_of
+from tasks.watch.window import Window, group_of, since_change
 
 _NAME = "bench-looks"
 _COLUMNS = ("look", "alarm", "p embeddings", "estimated drop", "true drop", "asked", "measured", "decision", "right")
@@ -72,19 +72,22 @@ def main() -> None:
 
 @dataclass
 class _Life:
-    """What the watch has come to: its memory, what it saw, found and decided, and what people were asked."""
+    """What the watch has come to; ``known`` are clips that people labelled, ``measuring`` those that were drawn at random."""
 
     memory: Memory
     seen: list[Outputs] = field(default_factory=list)
     past: list[Past] = field(default_factory=list)
     alarmed: str = ""
-    asked: int = 0
+    known: list[str] = field(default_factory=list)
+    measuring: list[str] = field(default_factory=list)
     findings: Findings | None = None
     choice: Choice | None = None
 
     def copy(self) -> "_Life":
         """One that goes on by itself."""
-        return replace(self, seen=list(self.seen), past=list(self.past))
+        return replace(
+            self, seen=list(self.seen), past=list(self.past), known=list(self.known), measuring=list(self.measuring)
+        )
 
 
 @dataclass(frozen=True)
@@ -132,17 +135,17 @@ class _Bench:
         watched, seed = replace(self.champion, name=_NAME), self.params.base.seed
         life.seen.append(self._day(name, day))
         now = Calendar().date(1) + timedelta(days=day, minutes=30)
-        window = self._window(watched, life.seen, now, ())
+        window = self._window(watched, life, now)
         life.memory, life.findings = look(window, self.reference, life.memory, self.params.watch, now, seed)
         life.choice = decide(life.findings, life.past, self.params.watch)
         if life.findings.alarm and not life.alarmed:
             after = day - self.quiet_days
             life.alarmed = f"day {after}" if after > 0 else f"FALSE, quiet day {day}"
         if life.choice.action == "label":
-            life.past.append(Past(str(day), self.champion.version, "label", now, 0, alarm=life.findings.alarm))
-            known = self._asked(window)
-            life.asked += len(known)
-            window = self._window(watched, life.seen, now, known)
+            labelled = life.findings.overall.labelled
+            life.past.append(Past(str(day), self.champion.version, "label", now, labelled, alarm=life.findings.alarm))
+            self._answer(life, window)
+            window = self._window(watched, life, now)
             _, life.findings = look(window, self.reference, life.memory, self.params.watch, now, seed)
             life.choice = decide(life.findings, life.past, self.params.watch)
 
@@ -161,7 +164,7 @@ class _Bench:
         yield "abstains" if p_value is None else f"{p_value:.4f}"
         yield _drop(known.get("estimated"))
         yield f"{true_drop:+.3f}"
-        yield str(life.asked)
+        yield str(len(life.known))
         yield _drop(known.get("measured"))
         yield choice.what
         yield "yes" if hurts == retrains else "no"
@@ -183,24 +186,28 @@ class _Bench:
         timed = outputs.clips.assign(at=outputs.clips["captured_at"], timed=True, is_over=True)
         return Outputs(timed, outputs.embedding_ND, outputs.probability_NK, labels)
 
-    def _window(self, champion: Champion, seen: Sequence[Outputs], now: datetime, known: Sequence[str]) -> Window:
-        """The last days as the watch sees them: with those labels that are ``known``."""
-        parts = seen[-self.params.watch.window_days :]
+    def _window(self, champion: Champion, life: _Life, now: datetime) -> Window:
+        """The last days as the watch sees them: with those labels that are known."""
+        parts = life.seen[-self.params.watch.window_days :]
         clips = pd.concat([part.clips for part in parts], ignore_index=True)
         clips = clips.assign(
             day=[f"{at:%Y-%m-%d}" for at in clips["at"]],
             group=[group_of(source, self.params.watch) for source in clips["source_id"]],
-            label=clips["label"].where(clips["clip_id"].isin(list(known)), None),
-            measures=clips["clip_id"].isin(list(known)[: self.params.watch.request_at_random]),
+            label=clips["label"].where(clips["clip_id"].isin(life.known), None),
+            measures=clips["clip_id"].isin(life.measuring),
         )
         embedding_ND = np.concatenate([part.embedding_ND for part in parts])
         probability_NK = np.concatenate([part.probability_NK for part in parts])
         outputs = Outputs(clips, embedding_ND, probability_NK, champion.labels)
-        return Window(champion, outputs, (), f"{now} {len(known)}")
+        return Window(champion, outputs, (), f"{now} {len(life.known)}")
 
-    def _asked(self, window: Window) -> list[str]:
-        """Clips that are asked about, those drawn at random first, as a request has them."""
-        outputs, watch, seed = window.outputs, self.params.watch, self.params.base.seed
+    def _answer(self, life: _Life, window: Window) -> None:
+        """Label the clips that a request would ask about."""
+        assert life.findings is not None
+        watch, seed = self.params.watch, self.params.base.seed
+        unlabelled = window.outputs.part(window.outputs.clips["label"].isna().to_numpy())
+        changed = since_change(unlabelled, life.findings.since)
+        outputs = changed if len(changed.clips) >= watch.request_clips else unlabelled
         splits, sources = splits_of_sources(self.reference), outputs.clips["source_id"]
         tested_on = [source for source, split in splits.items() if split == "test"]
         least = math.ceil(watch.request_from_test * watch.request_at_random)
@@ -215,7 +222,8 @@ class _Bench:
             labelled_MD=drawn.embedding_ND,
             seed=seed,
         )
-        return [*drawn.clips["clip_id"], *others.clips["clip_id"].iloc[chosen_B]]
+        life.measuring += list(drawn.clips["clip_id"])
+        life.known += [*drawn.clips["clip_id"], *others.clips["clip_id"].iloc[chosen_B]]
 
 
 def _right(outputs: Outputs) -> float:

@@ -166,10 +166,9 @@ def _unchanged(findings: Findings) -> str:
 def _drift(findings: Findings) -> str:
     overall = findings.overall
     where = ", ".join(findings.changed_groups[:5])
-    since = overall.since or next((group.since for group in findings.groups if group.changed), None)
     return (
         f"the world has changed ({where}; evidence {overall.evidence:.3g}, limit {overall.limit:.3g}, alarm on "
-        f"{findings.alarm}{f'; since about {since}' if since else ''})"
+        f"{findings.alarm}{f'; since about {findings.since}' if findings.since else ''})"
     )
 
 

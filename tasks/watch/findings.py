@@ -69,7 +69,7 @@ class Group(_Record):
         limit: Evidence that raises the alarm.
         since: The day since which evidence has mounted, if it has.
         tests: Of the window.
-        harm: Of the window.
+        harm: Of the window; where there is an alarm, of its days since the change.
     """
 
     name: str
@@ -168,3 +168,8 @@ class Findings(_Record):
     def changed_groups(self) -> list[str]:
         """Groups whose own evidence has reached the limit, else all sources together."""
         return [group.name for group in self.groups if group.changed] or [OVERALL]
+
+    @property
+    def since(self) -> str | None:
+        """The day since which evidence has mounted: over all sources, else in the group that has changed most."""
+        return self.overall.since or next((group.since for group in self.groups if group.changed), None)

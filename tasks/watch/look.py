@@ -1,7 +1,7 @@
 """Look at a window: tests, the sequential test, harm, and the clips that moved."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -26,7 +26,7 @@ from tasks.watch.memory import Memory
 from tasks.watch.mix import class_mix
 from tasks.watch.moved import moved_most
 from tasks.watch.strata import splits_of_sources
-from tasks.watch.window import Window
+from tasks.watch.window import Window, since_change
 
 _DIGITS = 6
 
@@ -59,18 +59,19 @@ def look(
     looks, alarm = memory.looks, memory.alarm
     if alarm is None and state.alarm is not None:
         alarm = f"{state.alarm} by the sequential test"
-    splits = splits_of_sources(reference)
-    overall = _group(OVERALL, window.outputs, held_out, splits, state, params, seed)
+    embedding = None
     if memory.look_is_due(today, params):
         embedding = _embedding_test(window.outputs, held_out, params, seed, params.look_level)
         if embedding.p_value is not None:
             looks = (*looks, today)
-            overall = overall.model_copy(update={"tests": (embedding, *overall.tests[1:])})
             if alarm is None and embedding.p_value <= params.look_level:
                 alarm = f"{today} by {embedding.name}, p = {embedding.p_value:.2g}"
+    compared = _Compared(held_out, splits_of_sources(reference), state, alarm is not None, params, seed)
+    overall = compared.group(OVERALL, window.outputs)
+    if embedding is not None and embedding.p_value is not None:
+        overall = overall.model_copy(update={"tests": (embedding, *overall.tests[1:])})
     names = sorted(set(clips["group"]) | set(state.groups))
-    parts = {name: window.outputs.part((clips["group"] == name).to_numpy()) for name in names}
-    groups = [_group(name, parts[name], held_out, splits, state, params, seed) for name in names]
+    groups = [compared.group(name, window.outputs.part((clips["group"] == name).to_numpy())) for name in names]
     findings = Findings(
         key=window.key,
         name=window.champion.name,
@@ -106,29 +107,50 @@ def _advanced(memory: Memory, window: Window, seed: int) -> tuple[WatchState, in
     return state, set_aside
 
 
-def _group(
-    name: str,
-    part: Outputs,
-    held_out: Outputs,
-    splits: Mapping[str, str],
-    state: WatchState,
-    params: WatchParams,
-    seed: int,
-) -> Group:
-    evidence, since = _evidence(state, name)
-    sources = part.clips["source_id"].nunique()
-    worth_testing = name == OVERALL or sources >= MIN_UNITS
-    return Group(
-        name=name,
-        sources=sources,
-        clips=len(part.clips),
-        labelled=int(part.clips["label"].isin(part.labels).sum()),
-        evidence=round(evidence, _DIGITS),
-        limit=state.limit,
-        since=since,
-        tests=_tests(part, held_out, params, seed) if worth_testing else (),
-        harm=harm_in(part, held_out, splits, params, seed) if len(part.clips) else (),
-    )
+@dataclass(frozen=True)
+class _Compared:
+    """What a part of the window is compared with, and how.
+
+    Attributes:
+        held_out: Clips of the reference that the champion did not train on.
+        splits: What each source of its dataset was for.
+        state: Of the sequential test, after this window.
+        alarmed: Whether there is an alarm; then harm is what has come since the change.
+        params: Section ``watch``.
+        seed: Of every random choice.
+    """
+
+    held_out: Outputs
+    splits: Mapping[str, str]
+    state: WatchState
+    alarmed: bool
+    params: WatchParams
+    seed: int
+
+    @property
+    def since(self) -> str | None:
+        """The day since which evidence has mounted: over all sources, else in the group that has changed first."""
+        of_groups = [_evidence(self.state, name) for name in self.state.groups]
+        changed = [since for evidence, since in of_groups if since and evidence >= self.state.limit]
+        return self.state.overall.changed_since or min(changed, default=None)
+
+    def group(self, name: str, part: Outputs) -> Group:
+        """What is found in a group of sources, or in all of them."""
+        evidence, since = _evidence(self.state, name)
+        sources = part.clips["source_id"].nunique()
+        worth_testing = name == OVERALL or sources >= MIN_UNITS
+        harmed = since_change(part, since or self.since) if self.alarmed else part
+        return Group(
+            name=name,
+            sources=sources,
+            clips=len(part.clips),
+            labelled=int(part.clips["label"].isin(part.labels).sum()),
+            evidence=round(evidence, _DIGITS),
+            limit=self.state.limit,
+            since=since,
+            tests=_tests(part, self.held_out, self.params, self.seed) if worth_testing else (),
+            harm=harm_in(harmed, self.held_out, self.splits, self.params, self.seed) if len(part.clips) else (),
+        )
 
 
 def _evidence(state: WatchState, name: str) -> tuple[float, str | None]:

@@ -23,7 +23,7 @@ from tasks.watch.look import look
 from tasks.watch.memory import memory_file, recall, remember
 from tasks.watch.place import alone_watching, incoming_folder, requests_folder
 from tasks.watch.strata import splits_of_sources
-from tasks.watch.window import demand_variety, window_of
+from tasks.watch.window import demand_variety, since_change, window_of
 
 logger = logging.getLogger(__name__)
 
@@ -143,6 +143,7 @@ def _decided(champion: Champion, findings: Findings, params: Params) -> Decision
         "evidence": findings.overall.evidence,
         "limit": findings.overall.limit,
         "alarm": findings.alarm,
+        "since": findings.since,
         "tests": {test.name: test.p_value for test in findings.overall.tests},
         "harm": [harm.model_dump(mode="json") for harm in findings.overall.harm],
         "mix": findings.mix.model_dump(mode="json") if findings.mix else None,
@@ -158,10 +159,12 @@ def _request(champion: Champion, findings: Findings, params: Params, choice: Cho
         reference = reference_of(champion)
         window = window_of(champion, reference, params.watch, findings.now, ())
         unlabelled = window.outputs.part(window.outputs.clips["label"].isna().to_numpy())
+        changed = since_change(unlabelled, findings.since)
+        asked_about = changed if len(changed.clips) >= params.watch.request_clips else unlabelled
         splits, watch = splits_of_sources(reference), params.watch
         at_random = min(watch.request_at_random, watch.request_clips)
         made = request(
-            unlabelled,
+            asked_about,
             incoming_folder(champion.recipe),
             requests_folder(),
             budget=watch.request_clips,

@@ -45,6 +45,14 @@ class Window:
         return len(self.outputs.clips)
 
 
+def since_change(outputs: Outputs, since: str | None) -> Outputs:
+    """Clips of the days since a change; all of them where that is not known, or over for longer than they go back."""
+    if since is None:
+        return outputs
+    is_since_N = (outputs.clips["day"] >= since).to_numpy(bool)
+    return outputs.part(is_since_N) if is_since_N.any() else outputs
+
+
 def window_of(
     champion: Champion,
     reference: Outputs,
