@@ -72,7 +72,7 @@ def main() -> None:
 
 @dataclass
 class _Life:
-    """What the watch has come to; ``known`` are clips that people labelled, ``measuring`` those that were drawn at random."""
+    """What the watch has come to; ``known`` clips were labelled, ``measuring`` ones drawn at random."""
 
     memory: Memory
     seen: list[Outputs] = field(default_factory=list)
