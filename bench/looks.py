@@ -2,7 +2,8 @@
 
 The champion is that of ``make demo``, watched from a fresh memory. Its cameras are seen for some unchanged days, then
 some of them look otherwise. Each day is looked at as the watch does, until there is an alarm and harm is known. Where
-the watch asks for labels it gets those of the clips that it would ask about. The truth stands beside what it estimates.
+the watch asks for labels it gets those of the clips that it would ask about. The truth about the changed days stands
+beside what it estimates.
 """
 
 import argparse
@@ -154,9 +155,8 @@ class _Bench:
         assert findings is not None
         assert choice is not None
         known = {harm.how: harm for harm in findings.overall.harm if not harm.of}
-        since = findings.now - timedelta(days=self.params.watch.window_days)
-        shown = [part for part in life.seen if part.clips["at"].max() > since]
-        true_drop = self.right_before - sum(_right(part) for part in shown) / len(shown)
+        changed = life.seen[self.quiet_days :][-self.params.watch.window_days :]
+        true_drop = self.right_before - sum(_right(part) for part in changed) / len(changed)
         hurts, retrains = true_drop > self.params.watch.tolerance, choice.action == "retrain"
         p_value = findings.overall.tests[0].p_value
         yield name
