@@ -22,6 +22,7 @@ from filelock import FileLock, Timeout
 from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
+from infra import automations
 from models.errors import UserError
 from tasks.kept_secret import kept_secret
 from tasks.settings import Settings, prefect_environment, settings
@@ -194,7 +195,7 @@ def _start_worker(config: Settings, prefect: Server) -> Server:
 
 
 def _prepare_prefect(config: Settings, prefect: Server, *, fresh: bool) -> None:
-    """Make the device slots, the work pool and the deployments, each whether or not it is there.
+    """Make the device slots, the work pool, the automations and the deployments, each whether or not it is there.
 
     A ``fresh`` server knows no leases of the one before it, so that slots which that one gave away would never be
     free again.
@@ -211,6 +212,7 @@ def _prepare_prefect(config: Settings, prefect: Server, *, fresh: bool) -> None:
         answer = session.post(f"{prefect.url}/work_pools/", json=pool, timeout=30)
         if answer.status_code != requests.codes.conflict:
             answer.raise_for_status()
+        automations.set_up(session, prefect.url, alert=config.alert)
     root = config.home.parent if config.home.name == ".videoloop" else Path.cwd()
     deploy = subprocess.run(
         [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all", "--prefect-file", "infra/prefect.yaml"],

@@ -61,6 +61,8 @@ class Settings(_FromEnvironment):
         slot: Prefect concurrency limit that hands out devices.
         slots: Devices that the local server's limit hands out.
         source: Where scheduled rounds find video; default: the source of the last round.
+        alert: Notification block of Prefect that hears of a run that died and of a watch that does not run, as
+            ``TYPE/NAME``; default: none.
         incoming: Where the scheduled watch finds video; default: what is in already.
         round: Name of the round under whose MLflow run stages nest theirs; set by the train flow.
         flow_run: Prefect flow run to which the trials of a search belong; set by the train flow.
@@ -76,6 +78,7 @@ class Settings(_FromEnvironment):
     slot: str = "videoloop-device"
     slots: int = Field(default=2, ge=1)
     source: str = ""
+    alert: str = ""
     incoming: str = ""
     round: str = ""
     flow_run: str = ""
@@ -166,6 +169,8 @@ def prefect_environment(config: Settings) -> dict[str, str]:
         **_QUIET,
         "PREFECT_HOME": str(config.home / "prefect"),
         "PREFECT_LOGGING_EXTRA_LOGGERS": "flows,tasks,models",
+        # A run without one for five minutes has crashed (infra/automations.yaml); more often Prefect does not allow.
+        "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
         **os.environ,
     }
 
