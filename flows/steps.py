@@ -11,8 +11,8 @@ from prefect.tasks import exponential_backoff
 
 from models.errors import UserError
 from tasks import workspace
+from tasks.gate.verdict import Verdict
 from tasks.ingest import IngestSummary
-from tasks.judge import Verdict
 from tasks.summary import Timed, stopwatch
 from tasks.workspace import Workspace
 
@@ -104,11 +104,14 @@ def judge(work: Workspace, version: Timed[int]) -> Timed[Verdict]:
 
 
 @task(**OUTSIDE)
-def introduce(work: Workspace, version: Timed[int]) -> None:
-    """Make the version challenger, or champion where it is the first and params.yaml lets it."""
+def introduce(work: Workspace, version: Timed[int], verdict: Timed[Verdict]) -> None:
+    """Make the version challenger; champion where params.yaml lets it as the first, or for a clear win."""
     from tasks.promote import introduce as present
+    from tasks.promote import promote_clear_win
 
-    present(work.params.base.name, version.value, work.params.promote)
+    name = work.params.base.name
+    present(name, version.value, work.params.promote)
+    promote_clear_win(name, verdict.value, work.params.judge)
 
 
 @task(**OUTSIDE)

@@ -13,7 +13,7 @@ STAGES = ("validate", "search", "fine_tune", "evaluate", "reference", "report")
 
 @flow(name="train")
 def train(source: str | None = None, decision: str | None = None) -> Round | None:
-    """Ingest ``source`` (default: that of the last round), train on, register and judge; people promote.
+    """Ingest ``source`` (default: that of the last round), train on, register and judge; people or policy promote.
 
     A watch that found harmful drift names its ``decision``; a round that has ended for it is not run again.
     """
@@ -27,7 +27,7 @@ def train(source: str | None = None, decision: str | None = None) -> Round | Non
         commit = seal(work)
         version = register(work, commit)
         verdict = judge(work, version)
-        introduce(work, version)
+        introduce(work, version, verdict)
         publish(work, commit, version)
         answer(work, decision, version, started)
         return summarise(work, version, verdict, ingested, stages)

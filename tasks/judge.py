@@ -7,76 +7,59 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
+import torch
 from numpy.typing import NDArray
 
+from models.build import VideoModel
 from models.clips.loader import ClipLoader
 from models.clips.manifest import labels_of, read_manifest
 from models.errors import UserError
 from models.predict import predict
-from models.saved import load_model
+from models.saved import load_model, read_card
 from tasks import layout
 from tasks.decisions import Decision, decision, decisions, record
-from tasks.params import JudgeParams, Params
+from tasks.gate.compare import slices, worlds
+from tasks.gate.cost import Measure, cost_of
+from tasks.gate.latency import median_latencies_ms
+from tasks.gate.limits import breaches, demand_known_floors, tolerated
+from tasks.gate.outcome import outcome_of, sentences
+from tasks.gate.show import show
+from tasks.gate.verdict import Verdict
+from tasks.gate.worlds import HeldOut, held_out, past_of
+from tasks.params import Params
 from tasks.register import content_key
 from tasks.registry.champion import observe
-from tasks.registry.client import find_version, reachable, registry
+from tasks.registry.client import find_version, registry
 from tasks.registry.lock import alone_with
-from tasks.registry.names import KEY, VERDICT
+from tasks.registry.names import KEY
 from tasks.registry.trust import verified_model
-from tasks.statistics.bootstrap import Interval, is_rough, paired_source_bootstrap
+from tasks.statistics.bootstrap import is_rough
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion
 
-_DIGITS = 6
-_HEADING = "**Verdict**"
 
-Outcome = Literal["first", "better", "not worse", "worse", "undecided"]
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """How a version compares with the champion.
-
-    Attributes:
-        version: The version that was judged.
-        champion: The champion's version; None where there is none.
-        outcome: ``better``: the interval of the difference lies above zero. ``not worse``: it lies above minus the
-            tolerance. ``worse``: it lies below zero. ``undecided``: none of these. ``first``: nothing to compare with.
-        difference: Accuracy of the version minus accuracy of the champion.
-        low: Lower end of the difference's interval.
-        high: Upper end.
-        num_clips: Test clips that both answered for.
-        num_sources: Their sources.
-        text: The verdict as a sentence.
-    """
-
-    version: int
-    champion: int | None
-    outcome: Outcome
-    difference: float | None
-    low: float | None
-    high: float | None
-    num_clips: int
-    num_sources: int
-    text: str
-
-
-def judge(workspace: Path, params: Params, version: int) -> Verdict:
+def judge(workspace: Path, params: Params, version: int, *, measure: Measure = median_latencies_ms) -> Verdict:
     """Compare ``version``, which ``workspace`` made, with the champion on the current dataset's test clips.
 
-    The verdict stands on the version as tags and in the decision log, once for the same versions, data and section
-    ``judge`` of params.yaml.
+    The verdict stands in the decision log, once for the same versions, data and section ``judge`` of params.yaml; and
+    on the version and on the report that MLflow shows.
+
+    Args:
+        workspace: The round's folder.
+        params: Its parameters.
+        version: Which.
+        measure: How latencies are measured.
 
     Raises:
-        UserError: The version does not exist or was not made by this workspace, its results are missing, or the
-            champion's files are not what was registered.
+        UserError: The version does not exist or was not made by this workspace, its results are missing, a floor is of
+            a class or group that does not exist, or the champion's files are not what was registered.
     """
     client, name = registry(), params.base.name
     judged = find_version(client, name, version)
@@ -86,22 +69,29 @@ def judge(workspace: Path, params: Params, version: int) -> Verdict:
         )
     with alone_with(name):
         champion = observe(client, name).current
-    key = _key(name, version, champion, judged, params.judge)
+    key = _key(name, version, champion, judged, params)
     known = _last_judged(name, version) if champion == version else decision(key)
-    if known:
-        verdict = Verdict(**known.evidence)
-    elif champion is None or champion == version:
-        verdict = _first(version, champion)
-    else:
-        verdict = _compared(client, workspace, params, version, find_version(client, name, champion))
-    if not known:
-        record("judge", name, f"version {version}: {verdict.outcome}", verdict.text, asdict(verdict), key=key)
-    _tag(client, name, verdict)
+    if known is None:
+        demand_known_floors(
+            read_manifest(workspace / layout.MANIFEST),
+            read_card(workspace / layout.MODEL)["labels"],
+            params.judge,
+            params.watch,
+        )
+        if champion is None or champion == version:
+            verdict = _first(workspace, params, version, champion, measure)
+        else:
+            verdict = _compared(client, workspace, params, version, find_version(client, name, champion), measure)
+        known = record("judge", name, f"version {version}: {verdict.outcome}", verdict.text, asdict(verdict), key=key)
+    verdict = Verdict.read(known.evidence)
+    show(client, name, verdict, workspace, params.judge)
     return verdict
 
 
-def _key(name: str, version: int, champion: int | None, judged: "ModelVersion", params: JudgeParams) -> str:
-    terms = hashlib.sha256(json.dumps([judged.tags[KEY], params.model_dump()], sort_keys=True).encode()).hexdigest()
+def _key(name: str, version: int, champion: int | None, judged: "ModelVersion", params: Params) -> str:
+    # Who promotes changes nothing about what is found.
+    rules = {**params.judge.model_dump(exclude={"promote"}), "groups": params.watch.groups}
+    terms = hashlib.sha256(json.dumps([judged.tags[KEY], rules], sort_keys=True).encode()).hexdigest()
     return f"judge:{name}:{version}:{judged.source}:{champion}:{terms[:16]}"
 
 
@@ -111,53 +101,84 @@ def _last_judged(name: str, version: int) -> Decision | None:
     return next((row for row in rows if row.evidence["version"] == version), None)
 
 
-def _first(version: int, champion: int | None) -> Verdict:
+def _first(workspace: Path, params: Params, version: int, champion: int | None, measure: Measure) -> Verdict:
+    """A verdict without a comparison: limits are looked at and said, and block nothing, as nothing else is there."""
+    clips = held_out(workspace, None, params.split, params.watch).clips
+    ours_N = _challengers_correct(workspace, clips)
+    model, _ = _loaded(workspace / layout.MODEL)
+    cost = cost_of(model, workspace / layout.MODEL, workspace, clips, measure)
+    parts = slices(clips, ours_N, None, params.judge, seed=params.base.seed)
     reason = "it is the champion itself" if champion == version else "there is no champion"
     text = f"Version {version} has nothing to be compared with: {reason}."
-    return Verdict(version, champion, "first", None, None, None, 0, 0, text)
+    if beyond := breaches(parts, cost, params.judge):
+        text += f" Beyond a limit, and not blocked for that: {'; '.join(beyond)}."
+    return Verdict(version, champion, "first", text, params.judge.tolerance, params.judge.confidence, slices=parts,
+                   cost=cost)  # fmt: skip
 
 
 def _compared(
-    client: "MlflowClient", workspace: Path, params: Params, version: int, opponent: "ModelVersion"
+    client: "MlflowClient",
+    workspace: Path,
+    params: Params,
+    version: int,
+    opponent: "ModelVersion",
+    measure: Measure,
 ) -> Verdict:
-    clips = _test_clips(workspace)
-    challenger_N = _challengers_correct(workspace, clips)
-    champion_N, unknown = _champions_correct(client, workspace, params, opponent, clips)
-    sources_N = clips["source_id"].to_numpy()
-    interval = paired_source_bootstrap(
-        challenger_N,
-        champion_N,
-        sources_N,
-        resamples=params.judge.bootstrap,
-        confidence=params.judge.confidence,
-        seed=params.base.seed,
-    )
-    outcome = outcome_of(interval, params.judge.tolerance)
-    num_sources = len(np.unique(sources_N))
-    text = _sentence(version, int(opponent.version), outcome, interval, params.judge, len(clips), num_sources)
-    if is_rough(sources_N):
-        text += " So few sources make the interval rough."
-    if unknown:
-        text += f" The champion does not know {', '.join(unknown)}; clips of those count against it."
+    rules, seed, champion = params.judge, params.base.seed, int(opponent.version)
+    test = held_out(workspace, past_of(client, opponent), params.split, params.watch)
+    if test.clips.empty:
+        return _nothing_held_out(version, champion, test, params)
+    ours_N = _challengers_correct(workspace, test.clips)
+    theirs = _Opponent.load(verified_model(client, opponent))
+    theirs_N = theirs.correct(workspace, test.clips, params.evaluate.batch_size)
+    found = worlds(test.clips, ours_N, theirs_N, rules, seed=seed)
+    parts = slices(test.clips, ours_N, theirs_N, rules, seed=seed)
+    model, _ = _loaded(workspace / layout.MODEL)
+    cost = cost_of(model, workspace / layout.MODEL, workspace, test.clips, measure, (theirs.model, theirs.folder))
+    new, old = found.get("new"), found.get("old")
+    blocks = [*filter(None, [test.leak(champion)]), *breaches(parts, cost, rules)]
+    said = sentences(version, champion, new, old, tolerance=rules.tolerance, confidence=rules.confidence, blocks=blocks)
+    notes = _notes(test, theirs.unknown(test.clips))
+    if low := tolerated(parts):
+        notes.append(f"Below a floor, as the champion is: {'; '.join(low)}.")
     return Verdict(
         version,
-        int(opponent.version),
-        outcome,
-        round(interval.estimate, _DIGITS),
-        round(interval.low, _DIGITS),
-        round(interval.high, _DIGITS),
-        len(clips),
-        num_sources,
-        text,
+        champion,
+        outcome_of(new, old, rules.tolerance, blocks),
+        " ".join([said, *notes]),
+        rules.tolerance,
+        rules.confidence,
+        new,
+        old,
+        found["all"],
+        parts,
+        cost,
+        tuple(blocks),
+        test.left_out,
     )
 
 
-def _test_clips(workspace: Path) -> pd.DataFrame:
-    manifest = read_manifest(workspace / layout.MANIFEST)
-    clips = manifest[(manifest["split"] == "test") & manifest["label"].notna()]
-    if clips.empty:
-        raise UserError(f"{workspace / layout.MANIFEST}: split: no labelled clip is in test; ingest more sources")
-    return clips.sort_values("clip_id", ignore_index=True)
+def _nothing_held_out(version: int, champion: int, test: HeldOut, params: Params) -> Verdict:
+    """No test clip counts: of two versions that cannot be compared none is called better."""
+    rules, blocks = params.judge, [*filter(None, [test.leak(champion)])]
+    text = sentences(
+        version, champion, None, None, tolerance=rules.tolerance, confidence=rules.confidence, blocks=blocks
+    )
+    return Verdict(
+        version, champion, outcome_of(None, None, rules.tolerance, blocks), " ".join([text, *_notes(test, [])]),
+        rules.tolerance, rules.confidence, blocks=tuple(blocks), left_out=test.left_out,
+    )  # fmt: skip
+
+
+def _notes(test: HeldOut, unknown: list[str]) -> list[str]:
+    notes: list[str] = []
+    if any(is_rough(clips["source_id"]) for _, clips in test.clips.groupby("world")):
+        notes.append("So few sources make the interval rough.")
+    if unknown:
+        notes.append(f"The champion does not know {', '.join(unknown)}; clips of those count against it.")
+    if test.chosen:
+        notes.append(f"{test.chosen} new clips do not count: people were asked for them where a model was unsure.")
+    return notes
 
 
 def _challengers_correct(workspace: Path, clips: pd.DataFrame) -> NDArray[np.bool_]:
@@ -171,56 +192,34 @@ def _challengers_correct(workspace: Path, clips: pd.DataFrame) -> NDArray[np.boo
     return correct_N
 
 
-def _champions_correct(
-    client: "MlflowClient", workspace: Path, params: Params, opponent: "ModelVersion", clips: pd.DataFrame
-) -> tuple[NDArray[np.bool_], list[str]]:
-    """Which clips the champion gets right, and the labels it was never taught; its classes are matched by name."""
-    model, card = load_model(verified_model(client, opponent))
-    labels: list[str] = card["labels"]
-    loader = ClipLoader(workspace / layout.DATA, clips, labels, model.clip_input, params.evaluate.batch_size)
-    predicted = np.array(labels, dtype=object)[predict(model, loader).argmax(1)]
-    unknown = [label for label in labels_of(clips) if label not in labels]
-    correct_N: NDArray[np.bool_] = predicted == clips["label"].to_numpy()
-    return correct_N, unknown
+@dataclass(frozen=True)
+class _Opponent:
+    """The champion, whose classes are matched by name."""
+
+    model: VideoModel
+    folder: Path
+    labels: list[str]
+
+    @classmethod
+    def load(cls, folder: Path) -> "_Opponent":
+        model, labels = _loaded(folder)
+        return cls(model, folder, labels)
+
+    def correct(self, workspace: Path, clips: pd.DataFrame, batch_size: int) -> NDArray[np.bool_]:
+        device = next(self.model.parameters()).device
+        loader = ClipLoader(
+            workspace / layout.DATA, clips, self.labels, self.model.clip_input, batch_size, device=device
+        )
+        predicted = np.array(self.labels, dtype=object)[predict(self.model, loader).argmax(1)]
+        correct_N: NDArray[np.bool_] = predicted == clips["label"].to_numpy()
+        return correct_N
+
+    def unknown(self, clips: pd.DataFrame) -> list[str]:
+        """The labels that it was never taught."""
+        return [label for label in labels_of(clips) if label not in self.labels]
 
 
-def outcome_of(interval: Interval, tolerance: float) -> Outcome:
-    """What the interval of a difference in accuracy says; see :class:`Verdict`."""
-    if interval.low > 0:
-        return "better"
-    if interval.low >= -tolerance:
-        return "not worse"
-    return "worse" if interval.high < 0 else "undecided"
-
-
-def _sentence(
-    version: int,
-    champion: int,
-    outcome: Outcome,
-    interval: Interval,
-    params: JudgeParams,
-    num_clips: int,
-    num_sources: int,
-) -> str:
-    verdict = {
-        "better": f"Version {version} is better than champion {champion}",
-        "not worse": f"Version {version} is not worse than champion {champion}, give or take {params.tolerance:g}",
-        "worse": f"Version {version} is worse than champion {champion}",
-        "undecided": f"Version {version} against champion {champion} is undecided",
-    }[outcome]
-    numbers = f"{interval.estimate:+.3f} ({params.confidence:.0%} interval {interval.low:+.3f} to {interval.high:+.3f})"
-    return f"{verdict}: accuracy {numbers} on {num_clips} test clips of {num_sources} sources."
-
-
-def _tag(client: "MlflowClient", name: str, verdict: Verdict) -> None:
-    """Show the verdict where people promote: as tags, and as the first paragraph of the description."""
-    with reachable():
-        for field, value in asdict(verdict).items():
-            if field != "version" and value is not None:
-                tag = VERDICT if field == "outcome" else f"{VERDICT}.{field}"
-                client.set_model_version_tag(name, str(verdict.version), tag, str(value))
-        written = client.get_model_version(name, str(verdict.version)).description or ""
-        paragraphs = [part for part in written.split("\n\n") if not part.startswith(_HEADING)]
-        described = "\n\n".join([f"{_HEADING} {verdict.text}", *paragraphs])
-        if described != written:
-            client.update_model_version(name, str(verdict.version), described)
+def _loaded(folder: Path) -> tuple[VideoModel, list[str]]:
+    """A model on the device that would serve it, and its labels."""
+    model, card = load_model(folder)
+    return model.to("cuda" if torch.cuda.is_available() else "cpu"), list(card["labels"])

@@ -170,13 +170,32 @@ class JudgeParams(Section):
 
     Attributes:
         tolerance: Loss of accuracy, as a share, that still counts as "not worse".
-        confidence: Of the paired interval.
+        confidence: Of the paired intervals.
         bootstrap: Resamples of whole sources.
+        class_floor: Accuracy that each class must reach on the test clips, unless the champion is no better there.
+        class_floors: Other floors for some, by label.
+        group_floor: The same for each group of sources (``watch.groups``; else each source).
+        group_floors: Other floors for some, by group.
+        floor_clips: A class or group with fewer test clips has no floor.
+        max_slowdown: Median latency of one clip, as a multiple of the champion's, at most; null for no limit.
+        max_latency_ms: The same in milliseconds, on the machine that judges; null for no limit.
+        max_size_mb: Size of the weights in millions of bytes, at most; null for no limit.
+        promote: ``people`` promote; with ``auto`` a version that is better and that nothing blocks becomes champion by
+            itself.
     """
 
     tolerance: Fraction = 0.02
     confidence: Annotated[float, Field(gt=0.5, lt=1.0)] = 0.95
     bootstrap: Annotated[int, Field(ge=100)] = 2000
+    class_floor: Fraction = 0.5
+    class_floors: dict[str, Fraction] = Field(default_factory=dict)
+    group_floor: Fraction = 0.5
+    group_floors: dict[str, Fraction] = Field(default_factory=dict)
+    floor_clips: Annotated[int, Field(ge=1)] = 10
+    max_slowdown: Positive | None = 1.5
+    max_latency_ms: Positive | None = None
+    max_size_mb: Positive | None = 500.0
+    promote: Literal["people", "auto"] = "people"
 
 
 class PromoteParams(Section):

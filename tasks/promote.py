@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from models.errors import UserError
 from tasks.decisions import record
-from tasks.params import PromoteParams
-from tasks.registry.champion import Reign, move, observe
+from tasks.gate.verdict import Verdict
+from tasks.params import JudgeParams, PromoteParams
+from tasks.registry.champion import Reign, move, observe, was_champion
 from tasks.registry.client import find_version, reachable, registry, version_with_alias, versions_of
 from tasks.registry.lock import alone_with
 from tasks.registry.names import CHALLENGER, CHAMPION, VERDICT
@@ -89,6 +90,29 @@ def introduce(name: str, version: int, params: PromoteParams) -> None:
         _crown(client, "promote", name, version, seen=None, who="policy", why=why)
     else:
         set_challenger(name, version)
+
+
+def promote_clear_win(name: str, verdict: Verdict, params: JudgeParams) -> bool:
+    """Make the judged version champion where ``params`` let policy do it and ``verdict`` is a clear win.
+
+    Once: a version that was champion before lost that to a person, or to a better one. A verdict against another
+    champion than the present one says nothing.
+
+    Returns:
+        Whether it became champion now.
+
+    Raises:
+        UserError: As :func:`promote`.
+    """
+    if params.promote != "auto" or verdict.outcome != "better":
+        return False
+    client = registry()
+    with alone_with(name):
+        reign = observe(client, name)
+    if reign.current != verdict.champion or was_champion(name, verdict.version):
+        return False
+    why = f"a clear win is promoted (judge.promote in params.yaml): {verdict.text}"
+    return _crown(client, "promote", name, verdict.version, seen=verdict.champion, who="policy", why=why).changed
 
 
 def set_challenger(name: str, version: int) -> None:

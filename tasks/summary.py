@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from models.clips.manifest import read_manifest
+from tasks.gate.verdict import Verdict
 from tasks.ingest import IngestSummary
-from tasks.judge import Verdict
 from tasks.layout import MANIFEST, METRICS, REPORT
 from tasks.registry.client import registry, report_link
 from tasks.settings import settings

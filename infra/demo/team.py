@@ -16,7 +16,7 @@ from flows.train import train
 from flows.watch_steps import is_taken_up
 from models.errors import UserError
 from tasks.decisions import decision, decisions
-from tasks.judge import Verdict
+from tasks.gate.verdict import Verdict
 from tasks.labelling.cells import plain
 from tasks.layout import DATA, PERSON_LABELS
 from tasks.promote import promote
@@ -109,11 +109,26 @@ def version_of(key: str) -> int:
 
 
 def promote_if_better(name: str, version: int) -> Verdict | None:
-    """Make ``version`` champion where the judge says that it is better; return the verdict, where there is one."""
+    """Make ``version`` champion where :func:`would_promote` says so; return the verdict, where there is one."""
     row = next((row for row in decisions(None, name, "judge") if row.evidence["version"] == version), None)
     if row is None:
         return None
-    verdict = Verdict(**row.evidence)
-    if verdict.outcome == "better":
+    verdict = Verdict.read(row.evidence)
+    if would_promote(verdict):
         promote(name, version, who=os.environ.get("USER", "demonstration"), why=verdict.text)
     return verdict
+
+
+def would_promote(verdict: Verdict) -> bool:
+    """Whether people would promote: what is better, and what is undecided while it gains where the world is now.
+
+    That is: nothing blocks, and on new video it is surely better; or it seems better by more than the tolerance, and
+    does not seem worse by more than that on old video.
+    """
+    if verdict.outcome == "better":
+        return True
+    new, old, tolerance = verdict.new, verdict.old, verdict.tolerance
+    if verdict.outcome != "undecided" or verdict.blocks or new is None or tolerance is None:
+        return False
+    gains = new.difference > tolerance and (old is None or old.difference >= -tolerance)
+    return new.low > 0 or gains

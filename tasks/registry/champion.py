@@ -46,6 +46,11 @@ def observe(client: "MlflowClient", name: str) -> Reign:
     return _reign(current, [row.evidence["to"] for row in known])
 
 
+def was_champion(name: str, version: int) -> bool:
+    """Whether ``version`` is or ever was champion, also where that was taken back."""
+    return any(row.evidence["to"] == version for row in _moves(name))
+
+
 def move(
     client: "MlflowClient",
     kind: str,

@@ -94,8 +94,7 @@ def window_of(
         # A day that is not over would be counted with the clips that it has by now.
         is_over=[day < today or not timed for day, timed in zip(days, clips["timed"], strict=True)],
         group=[group_of(source, params) for source in clips["source_id"]],
-        # Where the champion was unsure it is wrong more often: such labels teach, and do not measure.
-        measures=~clips["clip_id"].isin(list(chosen_in(requests_folder()))),
+        measures=may_measure(clips["clip_id"]),
     )
     outputs = Outputs(clips, outputs.embedding_ND, outputs.probability_NK, outputs.labels)
     return Window(champion, outputs, tuple(notes), _key(champion, clips, params, today))
@@ -118,6 +117,14 @@ def _wanted(
         notes.append(f"{(recent & known).sum()} clips are left out, as they are in the dataset that made the champion")
     wanted_N: NDArray[np.bool_] = (recent & ~known).to_numpy(bool)
     return wanted_N
+
+
+def may_measure(clip_ids: "pd.Series[str]") -> "pd.Series[bool]":
+    """Which clips' labels may measure a champion that was made without them.
+
+    Where a champion was unsure it is wrong more often: labels that were asked for because of that do not measure.
+    """
+    return ~clip_ids.isin(list(chosen_in(requests_folder())))
 
 
 def group_of(source: str, params: WatchParams) -> str:

@@ -1,4 +1,4 @@
-"""The report in a real browser: nothing is missing, nothing is loaded, nothing runs."""
+"""The report in a real browser, with the verdict on top: nothing is missing, nothing is loaded, nothing runs."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,10 +7,12 @@ import pytest
 from playwright.sync_api import Browser
 
 from tasks import layout
-from tasks.params import BaseParams, EvaluateParams, ReportParams
+from tasks.gate.section import with_section
+from tasks.params import BaseParams, EvaluateParams, JudgeParams, ReportParams
 from tasks.report.page import report
 from tests.support.browser import CONTRAST, chromium, opened
 from tests.support.results import HOSTILE, LABELS, write_results
+from tests.support.verdicts import part, verdict
 
 pytestmark = pytest.mark.integration
 
@@ -27,6 +29,9 @@ def page_file(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
     out = root / layout.REPORT
     shown = {"base": {"name": request.param[0]}}
     report(BaseParams(name="test"), ReportParams(), EvaluateParams(), shown, workspace=root, out=out)
+    slices = [part(kind, name, 0.1 - 0.2 * at) for kind in ("group", "class") for at, name in enumerate(request.param)]
+    judged = verdict("blocked", slices=tuple(slices), blocks=("it is slow",), left_out=3)
+    out.write_text(with_section(out.read_text(encoding="utf-8"), judged, JudgeParams()), encoding="utf-8")
     return out
 
 
@@ -39,7 +44,7 @@ def test_the_report_opens_without_a_fault(browser: Browser, page_file: Path, tmp
         assert len(widths) > 6
         assert all(widths), "missing pictures"
         drawn = page.eval_on_selector_all("svg", "all => all.map(one => one.getBoundingClientRect().height)")
-        assert len(drawn) >= 5
+        assert len(drawn) >= 6
         assert all(height > 60 for height in drawn)
         assert page.evaluate("document.documentElement.scrollWidth") <= width, "the page scrolls sideways"
         assert page.evaluate(CONTRAST) == [], "text that is hard to read"
@@ -73,5 +78,5 @@ def test_the_sections_are_reached_from_the_top(browser: Browser, page_file: Path
     with browser.new_context() as context:
         page, _ = opened(context, page_file)
         links = page.eval_on_selector_all("nav a", "all => all.map(one => one.getAttribute('href'))")
-        assert len(links) == 9
+        assert len(links) == 10
         assert all(page.locator(link).count() == 1 for link in links)

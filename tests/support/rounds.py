@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
@@ -25,15 +26,18 @@ def params_of(name: str = "actions") -> Params:
     return Params(base=BaseParams(name=name), ingest=IngestParams(short_side=40), model=MODEL)
 
 
-def write_round(root: Path, *, seed: int = 0, labels: list[str] | None = None) -> Path:
-    """Write a workspace whose model has the random weights of ``seed`` and may know other ``labels`` than the data."""
+def write_round(root: Path, *, seed: int = 0, labels: list[str] | None = None, clip_ids: Iterable[str] = ()) -> Path:
+    """Write a workspace whose model has the random weights of ``seed`` and may know other ``labels`` than the data.
+
+    It says that it was made with ``clip_ids``.
+    """
     labels = labels or LABELS
     root.mkdir(parents=True)
     for folder in ("models", "tasks"):
         (root / folder).symlink_to(Path(tasks.__file__).parents[1] / folder)
     write_dataset(root / layout.DATA)
     model = build_model(MODEL, len(labels), seed=seed)
-    save_model(root / layout.MODEL, model, MODEL, labels)
+    save_model(root / layout.MODEL, model, MODEL, labels, clip_ids=clip_ids)
     clips = read_manifest(root / layout.MANIFEST)
     clips = clips[clips["split"] == "test"].sort_values("clip_id", ignore_index=True)
     probabilities = predict(model, ClipLoader(root / layout.DATA, clips, labels, model.clip_input, 8))
@@ -50,6 +54,6 @@ def write_round(root: Path, *, seed: int = 0, labels: list[str] | None = None) -
     }  # fmt: skip
     (root / layout.METRICS).write_text(json.dumps(metrics))
     (root / layout.REPORT).parent.mkdir(parents=True)
-    (root / layout.REPORT).write_text("<html><body>report</body></html>")
+    (root / layout.REPORT).write_text("<html><body><main>report</main></body></html>")
     (root / "dvc.lock").write_text(f"weights of seed {seed}: {hashlib.sha256(str(labels).encode()).hexdigest()}\n")
     return root

@@ -44,6 +44,8 @@ def test_an_unknown_section_names_those_that_exist_or_are_near(tmp_path: Path) -
         ({"fine_tune__lr": -1}, "fine_tune.lr: .*greater than 0.*-1"),
         ({"fine_tune__optimizer": "adam"}, "fine_tune.optimizer: .*'adamw' or 'sgd'.*'adam'"),
         ({"split__test": 0.9}, "split: .*nothing would be left to train on"),
+        ({"judge__class_floors": {"wave": 1.5}}, "judge.class_floors.wave: .*less than or equal to 1.*1.5"),
+        ({"judge__promote": "robots"}, "judge.promote: .*'people' or 'auto'.*'robots'"),
         ({"base__name": "../evil"}, "base.name: .*'../evil'"),
     ],
 )

@@ -7,11 +7,12 @@ import pytest
 from models.errors import UserError
 from tasks import promote as module
 from tasks.decisions import decisions
-from tasks.params import PromoteParams
-from tasks.promote import introduce, promote, rollback, set_challenger
+from tasks.params import JudgeParams, PromoteParams
+from tasks.promote import introduce, promote, promote_clear_win, rollback, set_challenger
 from tasks.registry.client import registry, version_with_alias
 from tasks.registry.lock import alone_with
 from tests.support.registries import add_version, own_home
+from tests.support.verdicts import verdict
 
 
 @pytest.fixture(scope="module")
@@ -226,6 +227,57 @@ def test_policy_crowns_nobody_where_it_may_not_or_a_person_took_the_alias_away(t
     in_the_ui(three, None)
     introduce(three, 3, PromoteParams(first=True))
     assert champion(three) is None
+
+
+AUTO = JudgeParams(promote="auto")
+
+
+def win(version: int, champion: int):
+    return verdict("better", version=version, champion=champion, text="it is better")
+
+
+def test_policy_promotes_a_clear_win_once_and_says_why(three):
+    promote(three, 1, who="ada", why="")
+    assert promote_clear_win(three, win(2, 1), AUTO)
+    assert not promote_clear_win(three, win(2, 1), AUTO)
+    assert champion(three) == 2
+    row = decisions(1, three)[0]
+    assert (row.kind, row.what) == ("promote", "champion is version 2, was 1")
+    assert row.why == "a clear win is promoted (judge.promote in params.yaml): it is better (policy)"
+    assert row.evidence["who"] == "policy"
+
+
+@pytest.mark.parametrize("outcome", ["not worse", "undecided", "worse", "blocked", "first"])
+def test_policy_promotes_nothing_but_a_clear_win_and_only_where_it_may(three, outcome):
+    promote(three, 1, who="ada", why="")
+    assert not promote_clear_win(three, verdict(outcome, version=2, champion=1), AUTO)
+    assert not promote_clear_win(three, win(2, 1), JudgeParams())
+    assert champion(three) == 1
+
+
+def test_policy_does_not_promote_again_what_a_person_took_back(three):
+    promote(three, 1, who="ada", why="")
+    promote_clear_win(three, win(2, 1), AUTO)
+    rollback(three, who="ada", why="it fails at night")
+    assert not promote_clear_win(three, win(2, 1), AUTO)
+    assert champion(three) == 1
+
+
+def test_a_win_against_another_champion_is_none(three):
+    promote(three, 3, who="ada", why="")
+    assert not promote_clear_win(three, win(2, 1), AUTO)
+    assert champion(three) == 3
+
+
+def test_a_promotion_by_policy_that_was_killed_is_made_by_the_next_start(three, monkeypatch):
+    promote(three, 1, who="ada", why="")
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "move", lambda *_args, **_more: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            promote_clear_win(three, win(2, 1), AUTO)
+    assert champion(three) == 1
+    assert promote_clear_win(three, win(2, 1), AUTO)
+    assert log(three) == [("promote", None, 1), ("promote", 1, 2)]
 
 
 def test_an_mlflow_that_does_not_answer_is_a_sentence(tmp_path, monkeypatch):

@@ -1,4 +1,5 @@
 import csv
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -6,7 +7,10 @@ import pytest
 from infra.demo import team
 from models.errors import UserError
 from tasks.decisions import record
+from tasks.gate.verdict import Verdict
 from tests.support.registries import own_home
+from tests.support.verdicts import comparison
+from tests.support.verdicts import verdict as made_verdict
 
 AT = datetime(2026, 1, 30, 12, tzinfo=UTC)
 
@@ -80,20 +84,45 @@ def test_a_round_that_failed_is_said(round_):
     assert started == []
 
 
-@pytest.mark.parametrize(
-    ("outcome", "promoted"), [("better", [2]), ("not worse", []), ("undecided", []), ("worse", [])]
-)
-def test_only_what_the_judge_calls_better_is_promoted(tmp_path, monkeypatch, outcome, promoted):
+@pytest.mark.parametrize(("outcome", "promoted"), [("better", [2]), ("not worse", []), ("worse", [])])
+def test_what_the_judge_calls_better_is_promoted(tmp_path, monkeypatch, outcome, promoted):
     made = []
     monkeypatch.setattr(team, "promote", lambda _name, version, **_why: made.append(version))
-    evidence = {
-        "version": 2, "champion": 1, "outcome": outcome, "difference": 0.1, "low": 0.0, "high": 0.2, "num_clips": 9,
-        "num_sources": 3, "text": "as judged",
-    }  # fmt: skip
     with own_home(tmp_path / "home"):
-        record("judge", "actions", "", "", evidence, key="judge:2")
+        record("judge", "actions", "", "", asdict(made_verdict(outcome, version=2)), key="judge:2")
         verdict = team.promote_if_better("actions", 2)
         assert team.promote_if_better("actions", 3) is None
     assert verdict is not None
     assert verdict.text == "as judged"
     assert made == promoted
+
+
+SURE, LIKELY, SLIGHT = comparison(0.01, 0.02, 0.2), comparison(-0.1, 0.1, 0.3), comparison(-0.1, 0.02, 0.3)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "new", "old", "promotes"),
+    [
+        ("undecided", SURE, comparison(-0.2, -0.1, 0.1), True),
+        ("undecided", LIKELY, comparison(-0.2, -0.02, 0.1), True),
+        ("undecided", LIKELY, comparison(-0.2, -0.03, 0.1), False),
+        ("undecided", LIKELY, None, True),
+        ("undecided", SLIGHT, comparison(-0.1, 0.1, 0.2), False),
+        ("undecided", None, comparison(-0.1, 0.1, 0.2), False),
+        ("blocked", SURE, comparison(0.0, 0.1, 0.2), False),
+        ("worse", SURE, comparison(-0.3, -0.2, -0.1), False),
+        ("first", None, None, False),
+    ],
+)
+def test_people_promote_what_is_undecided_where_it_gains_on_new_video(outcome, new, old, promotes):
+    blocks = ("slow",) if outcome == "blocked" else ()
+    assert team.would_promote(made_verdict(outcome, new=new, old=old, blocks=blocks)) is promotes
+
+
+def test_what_was_judged_before_the_gate_is_promoted_where_it_was_better():
+    row = {
+        "version": 2, "champion": 1, "outcome": "better", "difference": 0.1, "low": 0.0, "high": 0.2, "num_clips": 9,
+        "num_sources": 3, "text": "as judged",
+    }  # fmt: skip
+    assert team.would_promote(Verdict.read(row))
+    assert not team.would_promote(Verdict.read({**row, "outcome": "undecided"}))
