@@ -206,8 +206,7 @@ class _Bench:
         assert life.findings is not None
         watch, seed = self.params.watch, self.params.base.seed
         unlabelled = window.outputs.part(window.outputs.clips["label"].isna().to_numpy())
-        changed = since_change(unlabelled, life.findings.since)
-        outputs = changed if len(changed.clips) >= watch.request_clips else unlabelled
+        outputs = since_change(unlabelled, life.findings.since)
         splits, sources = splits_of_sources(self.reference), outputs.clips["source_id"]
         tested_on = [source for source, split in splits.items() if split == "test"]
         least = math.ceil(watch.request_from_test * watch.request_at_random)

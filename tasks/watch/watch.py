@@ -159,12 +159,10 @@ def _request(champion: Champion, findings: Findings, params: Params, choice: Cho
         reference = reference_of(champion)
         window = window_of(champion, reference, params.watch, findings.now, ())
         unlabelled = window.outputs.part(window.outputs.clips["label"].isna().to_numpy())
-        changed = since_change(unlabelled, findings.since)
-        asked_about = changed if len(changed.clips) >= params.watch.request_clips else unlabelled
         splits, watch = splits_of_sources(reference), params.watch
         at_random = min(watch.request_at_random, watch.request_clips)
         made = request(
-            asked_about,
+            since_change(unlabelled, findings.since),
             incoming_folder(champion.recipe),
             requests_folder(),
             budget=watch.request_clips,
