@@ -7,6 +7,7 @@ search, no evaluation, no judge. Labels are of clips drawn at random, as many as
 import shutil
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -54,7 +55,8 @@ class Weekly:
         """How the model of ``day`` answers."""
         model, card = load_model(self._model(day))
         clips = clips_of(self._first, shots, now)
-        return score(outputs_of(model, card["labels"], incoming_folder(self._first.recipe), clips), shots)
+        made = outputs_of(model, card["labels"], incoming_folder(self._first.recipe), clips)
+        return score(replace(made, clips=clips), shots)
 
     def retrain(self, day: int, week: Sequence[Shot], now: datetime, num_labels: int) -> tuple[int, float]:
         """Label clips of the week before the end of ``day`` and train on; return the labels and the seconds.

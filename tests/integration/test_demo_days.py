@@ -19,9 +19,10 @@ from infra import servers
 from tasks.settings import settings
 console = Console(width=400)
 servers.connect(console.print)
-from infra.demo.replay import Replay
+from infra.demo import replay
+replay.EVERY_DAYS = 2
 calendar = Calendar(quiet_days=1, cameras={CAMERAS}, clips_per_day=2, num_frames={FRAMES}, size={SIZE})
-Replay(calendar, settings().home / "days", 20, 1, console).run(2)
+replay.Replay(calendar, settings().home / "days", 20, 1, console).run(2, weekly=True)
 """
 
 
@@ -47,6 +48,9 @@ def test_days_pass_once_and_are_drawn(clone: Clone) -> None:
         assert day["version"] == 1
         assert day["scores"]["videoloop"] == day["scores"]["never retrained"]
         assert day["looks"][0]["why"]
+    assert [day["labels"].get("retrained weekly") for day in days] == [None, 12]
+    assert days[1]["training_s"]["retrained weekly"] > 0
+    assert days[0]["scores"]["retrained weekly"] == days[0]["scores"]["never retrained"]
     scores = [day["scores"]["videoloop"] for day in days]
     assert [(score["clips"], score["clips_new"]) for score in scores] == [(12, 0), (6, 6)]
     assert "The world changed on day 2" in (folder / "timeline.html").read_text()
