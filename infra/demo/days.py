@@ -1,8 +1,8 @@
 """``python -m infra.demo.days``: the days after round one. The world changes, the watch looks, people label, promote.
 
 Every day the cameras' video comes in and the watch looks at it. When it asks for labels, people give them; when it
-retrains and people would promote the new version by what the judge says, it is promoted, and the next days are answered by it. A day
-that is over is not done again, and one that was stopped goes on.
+retrains, people promote the new version if its verdict speaks for it (:func:`infra.demo.team.would_promote`), and
+the next days are answered by it. A day that is over is not done again, and one that was stopped goes on.
 """
 
 import argparse
