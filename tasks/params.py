@@ -246,7 +246,7 @@ class WatchParams(Section):
     first_looks: Annotated[int, Field(ge=0)] = 10
     within_day: Literal["product", "mean"] = "product"
     clips_per_day: Annotated[int, Field(ge=1)] = 4
-    components: Annotated[int, Field(ge=1, le=256)] = 16
+    components: Annotated[int, Field(ge=1, le=256)] = 128
     window_days: Annotated[int, Field(ge=1)] = 7
     level: Annotated[float, Field(gt=0.0, le=0.5)] = 0.05
     permutations: Annotated[int, Field(ge=100)] = 500

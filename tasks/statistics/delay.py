@@ -9,8 +9,7 @@ from tasks.statistics.betting import in_hand, stake, winnings
 from tasks.statistics.strangeness import num_views, p_values
 from tasks.statistics.watch_state import WatchState
 
-_MOST_SOURCES = 48
-_MOST_PAST_DAYS = 60
+_MOST_SOURCES, _MOST_PAST_DAYS = 24, 30
 
 
 def detection_delay(
@@ -19,9 +18,9 @@ def detection_delay(
     *,
     num_sources: int,
     past_days: int,
-    num_numbers: int = 18,
-    simulations: int = 60,
-    horizon: int = 60,
+    num_numbers: int = 130,
+    simulations: int = 30,
+    horizon: int = 30,
     seed: int = 0,
 ) -> int | None:
     """Median number of daily checks until the alarm if all sources changed tomorrow, all in the same way.
@@ -35,8 +34,8 @@ def detection_delay(
         state: Of the watch today.
         shift: By how many standard deviations of a source's days changed days are moved.
             What sources share on a day is left out.
-        num_sources: Sources seen every day; of more than 48, 48 are drawn.
-        past_days: Days known of each, the first excluded; of more than 60, 60 are drawn.
+        num_sources: Sources seen every day; of more than 24, 24 are drawn.
+        past_days: Days known of each, the first excluded; of more than 30, 30 are drawn.
         num_numbers: Numbers of a source-day.
         simulations: Futures to draw.
         horizon: Days to look ahead.

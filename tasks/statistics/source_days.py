@@ -26,7 +26,7 @@ from tasks.statistics.outcome import finite
 
 _TINY = 1e-12
 _ROUNDING = 1e-6
-_DIGITS = 5
+_DIGITS = 3
 _MIN_SOURCES = 5
 
 _Floats = NDArray[np.float64]
@@ -73,7 +73,7 @@ def fit_projection(
     held_out_sources: Sequence[Any] | NDArray[Any],
     *,
     clips_per_unit: int,
-    num_components: int = 16,
+    num_components: int = 128,
     seed: int = 0,
 ) -> Projection:
     """Fit on clips that are neither of the reference nor of any window.

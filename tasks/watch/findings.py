@@ -147,7 +147,8 @@ class Findings(_Record):
         groups: By group, the most evidence first.
         moved: Clips that moved most.
         mix: How classes are spread in the window; None before there was such an estimate.
-        delay: Expected days until an alarm if all sources changed by one standard deviation tomorrow.
+        delay: Expected days until an alarm if all sources changed tomorrow by three standard deviations of their days;
+            None if it would take more than thirty.
     """
 
     key: str

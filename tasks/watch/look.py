@@ -203,5 +203,5 @@ def _delay(state: WatchState, sources: Sequence[str], seed: int) -> int | None:
     past_days = int(np.median([len(state.later_days.get(source, ())) for source in sources]))
     num_numbers = state.first_UV.shape[1]
     return detection_delay(
-        state, 1.0, num_sources=len(sources), past_days=past_days, num_numbers=num_numbers, seed=seed
+        state, 3.0, num_sources=len(sources), past_days=past_days, num_numbers=num_numbers, seed=seed
     )
