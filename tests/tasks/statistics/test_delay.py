@@ -4,7 +4,7 @@ from tasks.statistics.delay import detection_delay
 from tasks.statistics.sequential import advance, start_watch
 from tasks.statistics.source_days import SourceDay
 
-SETTING = {"num_sources": 6, "past_days": 20, "simulations": 60, "horizon": 40}
+SETTING = {"num_sources": 6, "past_days": 20, "num_numbers": 18, "simulations": 60, "horizon": 40}
 
 
 def test_larger_changes_are_found_sooner_and_none_never():
