@@ -1,7 +1,7 @@
 """False alarms, power and delay of the drift tests: ``python -m bench.drift_calibration``.
 
 In made-up worlds whose sources resemble themselves, side by side with tests that take clips for independent; or, with
-``--usual`` and ``--changed``, on embeddings of a real world (.npz files, see bench/drift_worlds.py).
+``--usual`` and ``--changed``, on embeddings of another world, such as those that ``bench.looks --save`` writes.
 """
 
 import argparse

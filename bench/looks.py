@@ -25,6 +25,7 @@ from bench.machine import describe
 from infra.demo.calendar import Calendar, write_day
 from infra.demo.looks import LOOKS
 from models.clips.manifest import read_manifest
+from models.files import replacing
 from models.saved import load_model
 from tasks.ingest import ingest
 from tasks.labelling.choose import choose
@@ -35,6 +36,7 @@ from tasks.settings import hush, settings
 from tasks.watch.champion import Champion, champion_of, reference_of
 from tasks.watch.decide import Choice, Past, decide
 from tasks.watch.findings import Findings, Harm
+from tasks.watch.incoming import facts_of
 from tasks.watch.look import look
 from tasks.watch.memory import Memory, recall
 from tasks.watch.outputs import outputs_of
@@ -55,6 +57,7 @@ def main() -> None:
     arguments.add_argument("--cameras", type=int, default=24, metavar="N", help="how many (24)")
     arguments.add_argument("--every", type=int, default=2, metavar="N", help="every so-many-th camera changes (2)")
     arguments.add_argument("--folder", type=Path, help="where video is kept; default: .videoloop/looks")
+    arguments.add_argument("--save", type=Path, metavar="FOLDER", help="write clips for drift_calibration")
     arguments.add_argument("--workers", type=int, default=1, metavar="N", help="processes that render (1)")
     options = arguments.parse_args()
     hush()
@@ -67,7 +70,12 @@ def main() -> None:
     print("| " + " | ".join(_COLUMNS) + " |\n" + "|---" * len(_COLUMNS) + "|")
     began = time.perf_counter()
     for name in options.look:
-        print("| " + " | ".join(bench.row(name, options.days)) + " |", flush=True)
+        life = bench.lived(name, options.days)
+        print("| " + " | ".join(bench.cells(name, life)) + " |", flush=True)
+        if options.save:
+            _save(life.seen[options.quiet_days :], options.save / f"{name}.npz")
+    if options.save:
+        _save(bench.quiet.seen, options.save / "usual.npz")
     print(f"\n{time.perf_counter() - began:.0f} s")
 
 
@@ -122,7 +130,7 @@ class _Bench:
             self._live(life, "base", day)
         return life
 
-    def row(self, name: str, num_days: int) -> Iterator[str]:
+    def lived(self, name: str, num_days: int) -> _Life:
         """What becomes of one look."""
         life = self.quiet.copy()
         for day in range(self.quiet_days + 1, self.quiet_days + num_days + 1):
@@ -130,7 +138,7 @@ class _Bench:
             assert life.choice is not None
             if life.choice.action == "retrain":
                 break
-        return self._cells(name, life)
+        return life
 
     def _live(self, life: _Life, name: str, day: int) -> None:
         watched, seed = replace(self.champion, name=_NAME), self.params.base.seed
@@ -150,7 +158,8 @@ class _Bench:
             _, life.findings = look(window, self.reference, life.memory, self.params.watch, now, seed)
             life.choice = decide(life.findings, life.past, self.params.watch)
 
-    def _cells(self, name: str, life: _Life) -> Iterator[str]:
+    def cells(self, name: str, life: _Life) -> Iterator[str]:
+        """Its row of the table."""
         findings, choice = life.findings, life.choice
         assert findings is not None
         assert choice is not None
@@ -223,6 +232,19 @@ class _Bench:
         )
         life.measuring += list(drawn.clips["clip_id"])
         life.known += [*drawn.clips["clip_id"], *others.clips["clip_id"].iloc[chosen_B]]
+
+
+def _save(days: Sequence[Outputs], path: Path) -> None:
+    """As bench/drift_worlds.py reads them."""
+    clips = pd.concat([day.clips for day in days], ignore_index=True)
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        np.savez(
+            file,
+            embedding_ND=np.concatenate([day.embedding_ND for day in days]),
+            probability_NK=np.concatenate([day.probability_NK for day in days]),
+            source_N=clips["source_id"].to_numpy(str),
+            **facts_of(clips),
+        )
 
 
 def _right(outputs: Outputs) -> float:
