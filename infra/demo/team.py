@@ -120,7 +120,7 @@ def promote_if_better(name: str, version: int) -> Verdict | None:
 
 
 def would_promote(verdict: Verdict) -> bool:
-    """Whether people would promote: what is better, and what is undecided while it gains where the world is now.
+    """Whether people would promote: what is better, and what is not surely so while it gains where the world is now.
 
     That is: nothing blocks, and on new video it is surely better; or it seems better by more than the tolerance, and
     does not seem worse by more than that on old video.
@@ -128,7 +128,7 @@ def would_promote(verdict: Verdict) -> bool:
     if verdict.outcome == "better":
         return True
     new, old, tolerance = verdict.new, verdict.old, verdict.tolerance
-    if verdict.outcome != "undecided" or verdict.blocks or new is None or tolerance is None:
+    if verdict.outcome not in ("undecided", "not worse") or verdict.blocks or new is None or tolerance is None:
         return False
     gains = new.difference > tolerance and (old is None or old.difference >= -tolerance)
     return new.low > 0 or gains

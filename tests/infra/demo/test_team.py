@@ -109,12 +109,14 @@ SURE, LIKELY, SLIGHT = comparison(0.01, 0.02, 0.2), comparison(-0.1, 0.1, 0.3), 
         ("undecided", LIKELY, None, True),
         ("undecided", SLIGHT, comparison(-0.1, 0.1, 0.2), False),
         ("undecided", None, comparison(-0.1, 0.1, 0.2), False),
+        ("not worse", LIKELY, comparison(-0.01, 0.0, 0.1), True),
+        ("not worse", SLIGHT, comparison(-0.01, 0.0, 0.1), False),
         ("blocked", SURE, comparison(0.0, 0.1, 0.2), False),
         ("worse", SURE, comparison(-0.3, -0.2, -0.1), False),
         ("first", None, None, False),
     ],
 )
-def test_people_promote_what_is_undecided_where_it_gains_on_new_video(outcome, new, old, promotes):
+def test_people_promote_what_is_not_surely_better_where_it_gains_on_new_video(outcome, new, old, promotes):
     blocks = ("slow",) if outcome == "blocked" else ()
     assert team.would_promote(made_verdict(outcome, new=new, old=old, blocks=blocks)) is promotes
 
