@@ -84,8 +84,8 @@ def test_a_round_that_failed_is_said(round_):
     assert started == []
 
 
-@pytest.mark.parametrize(("outcome", "promoted"), [("better", [2]), ("not worse", []), ("worse", [])])
-def test_what_the_judge_calls_better_is_promoted(tmp_path, monkeypatch, outcome, promoted):
+@pytest.mark.parametrize(("outcome", "promoted"), [("better", [2]), ("blocked", []), ("worse", [])])
+def test_people_promote_by_what_the_judge_says(tmp_path, monkeypatch, outcome, promoted):
     made = []
     monkeypatch.setattr(team, "promote", lambda _name, version, **_why: made.append(version))
     with own_home(tmp_path / "home"):
