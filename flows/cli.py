@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from flows.lost_server import leave, lost_server_in_words
 from tasks.process import readable, speak
 from tasks.settings import ServeSettings, hush, main_checkout
 
@@ -31,11 +32,17 @@ def main() -> None:
     """Run the command line; a person's mistake is one sentence and exit code 2."""
     hush()
     speak()
+    code = 1
     try:
-        raise SystemExit(readable(app))
+        code = readable(app)
+    except SystemExit as ended:  # how typer ends a command
+        code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
     except KeyboardInterrupt:
         print("interrupted; run the same command to go on from what was finished", file=sys.stderr)
-        raise SystemExit(130) from None
+        code = 130
+    except Exception:
+        sys.excepthook(*sys.exc_info())
+    leave(code)
 
 
 @app.command()
@@ -56,7 +63,8 @@ def run(
     started = servers.connect(console.print)
     from flows.train import train
 
-    result = train(where)
+    with lost_server_in_words():
+        result = train(where)
     assert result is not None  # only a round that a watch asked for may have ended before
     from flows.summary import show
 
@@ -108,7 +116,9 @@ def watch(
     from flows.watch import watch as look
 
     moment = now.replace(tzinfo=UTC) if now else None
-    show_watch(console, look(str(source.absolute()) if source else None, moment, labelled))
+    with lost_server_in_words():
+        found = look(str(source.absolute()) if source else None, moment, labelled)
+    show_watch(console, found)
 
 
 @app.command()

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
+from flows.lost_server import leave
 from infra import servers
 from infra.demo.calendar import Calendar
 from infra.demo.looks import LOOKS
@@ -48,4 +49,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 if __name__ == "__main__":
     hush()
     speak()
-    raise SystemExit(readable(main))
+    leave(readable(main))

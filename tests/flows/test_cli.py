@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from flows.cli import app
+from flows.cli import app, main
+from models.errors import UserError
 from tasks.promote import Promotion
 
 ROOT = Path(__file__).parents[2]
@@ -29,6 +30,30 @@ def test_a_setting_that_cannot_be_is_one_sentence(command, variable):
     said = done.stdout + done.stderr
     assert f"{variable}: it is 'many' and should be a valid" in " ".join(said.split())
     assert "Traceback" not in said
+
+
+@pytest.mark.parametrize(
+    ("ends", "code"),
+    [
+        (lambda: None, 0),
+        (lambda: sys.exit(), 0),
+        (lambda: sys.exit(3), 3),
+        (lambda: sys.exit("no"), 1),
+        (lambda: _raise(UserError("a mistake")), 2),
+        (lambda: _raise(KeyboardInterrupt()), 130),
+        (lambda: _raise(ZeroDivisionError("a fault")), 1),
+    ],
+)
+def test_however_a_command_ends_its_exit_code_says_so(monkeypatch, ends, code):
+    monkeypatch.setattr("flows.cli.app", ends)
+    monkeypatch.setattr("flows.cli.speak", lambda: None)
+    with pytest.raises(SystemExit) as left:
+        main()
+    assert left.value.code == code
+
+
+def _raise(error):
+    raise error
 
 
 @pytest.mark.parametrize(
