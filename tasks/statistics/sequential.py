@@ -25,7 +25,8 @@ Half of the capital bets on all sources together, half on groups of sources, the
 it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
@@ -35,7 +36,7 @@ from numpy.typing import NDArray
 from models.errors import UserError
 from tasks.statistics.betting import Bettor, WithinDay
 from tasks.statistics.source_days import SourceDay, random_of
-from tasks.statistics.strangeness import conformal_p_value, num_views, p_values, weights
+from tasks.statistics.strangeness import conformal_p_value, correlations, num_views, p_values
 from tasks.statistics.watch_state import WatchState, as_rows, evidence_of
 
 _Floats = NDArray[np.float64]
@@ -49,14 +50,14 @@ class Strangeness:
         source: Its source.
         day: Its day.
         p_values: By view, distance first; small if it is strange, uniform if nothing has changed.
-        weights: By view, the power of the bet on each.
+        correlations: By view, how much of a day's luck sources have in common: the more, the less each bet weighs.
         num_compared: Source-days that it was compared with.
     """
 
     source: str
     day: str
     p_values: tuple[float, ...]
-    weights: tuple[float, ...]
+    correlations: tuple[float, ...]
     num_compared: int
 
 
@@ -112,13 +113,11 @@ def advance(
     ]
     overall, bettors = state.overall, dict(state.groups)
     if found:
-        overall = _bet(overall, check, found, state.within_day)
-        of_group: dict[str, list[Strangeness]] = {}
-        for strange in found:
-            if groups and strange.source in groups:
-                of_group.setdefault(groups[strange.source], []).append(strange)
-        for group, members in sorted(of_group.items()):
-            bettors[group] = _bet(bettors.get(group, Bettor()), check, members, state.within_day)
+        overall = _bet(overall, check, found, memory.seen, state.within_day)
+        for group, sources in sorted(_members(groups or {}).items()):
+            if theirs := [strange for strange in found if strange.source in sources]:
+                seen = {unit for unit in memory.seen if unit[0] in sources}
+                bettors[group] = _bet(bettors.get(group, Bettor()), check, theirs, seen, state.within_day)
     evidence = evidence_of(overall, bettors)
     alarm = state.alarm if state.alarm is not None or evidence < state.limit else check
     after = replace(
@@ -159,7 +158,7 @@ class _Memory:
                 tie = float(random_of(state.seed, unit.source, unit.day).random())
                 p_value = conformal_p_value(self.first_UV, unit.vector, tie)
                 views = num_views(state.within_day)
-                found.append(Strangeness(unit.source, unit.day, (p_value,) * views, (1.0,) * views, len(self.first_UV)))
+                found.append(Strangeness(unit.source, unit.day, (p_value,) * views, (0.0,) * views, len(self.first_UV)))
             self.remember(unit)
         return found
 
@@ -178,6 +177,7 @@ class _Memory:
             (source for source, days in self.later_days.items() if days), key=lambda source: _place(state.seed, source)
         )
         place_of = {source: place for place, source in enumerate(sources)}
+        (today,) = {unit.day for unit in units}
         days = sorted({day for source in sources for day in self.later_days[source]})
         column_of = {day: column for column, day in enumerate(days)}
         past_SNV = np.zeros((len(sources), len(days), self.first_UV.shape[1]))
@@ -192,14 +192,15 @@ class _Memory:
         for unit in units:
             new_SV[place_of[unit.source]] = unit.vector
             tie_SW[place_of[unit.source]] = random_of(state.seed, unit.source, unit.day).random(views)
-        p_value_SW = p_values(past_SNV, known_SN, new_SV, tie_SW).T
-        weight_SW = weights(past_SNV, known_SN, len(units), views).T
+        num_before = sum(day < today for day in days)
+        p_value_SW = p_values(past_SNV, known_SN, new_SV, tie_SW, num_before).T
+        correlation_SW = correlations(past_SNV[:, :num_before], known_SN[:, :num_before], views).T
         return [
             Strangeness(
                 unit.source,
                 unit.day,
                 tuple(p_value_SW[place_of[unit.source]].tolist()),
-                tuple(weight_SW[place_of[unit.source]].tolist()),
+                tuple(correlation_SW[place_of[unit.source]].tolist()),
                 len(self.later_days[unit.source]),
             )
             for unit in units
@@ -211,11 +212,22 @@ def _place(seed: int, source: str) -> float:
     return float(random_of(seed, source).random())
 
 
-def _bet(bettor: Bettor, check: str, found: Sequence[Strangeness], within_day: WithinDay) -> Bettor:
-    p_value_WP, weight_WP = (
-        np.array([getattr(strange, what) for strange in found]).T for what in ("p_values", "weights")
-    )
-    return bettor.bet(check, p_value_WP, within_day, weight_WP)
+def _members(groups: Mapping[str, str]) -> dict[str, set[str]]:
+    members: dict[str, set[str]] = {}
+    for source, group in groups.items():
+        members.setdefault(group, set()).add(source)
+    return members
+
+
+def _bet(
+    bettor: Bettor, check: str, found: Sequence[Strangeness], seen: Collection[tuple[str, str]], within_day: WithinDay
+) -> Bettor:
+    """Bet on what was found; all source-days of the same sources that were seen count for what is shared on a day."""
+    num_of_day = Counter(day for _, day in seen)
+    p_value_WP = np.array([strange.p_values for strange in found]).T
+    correlation_WP = np.array([strange.correlations for strange in found]).T
+    others_P = np.array([num_of_day[strange.day] - 1 for strange in found])
+    return bettor.bet(check, p_value_WP, within_day, 1 / (1 + others_P * correlation_WP))
 
 
 def _in_order(units: Sequence[SourceDay]) -> list[SourceDay]:

@@ -19,9 +19,11 @@ step to step). By induction over sources all p-values of one order are. The reve
 sources have nobody before them.
 
 Sources that share a day's luck say the same thing several times. How many times is the design effect (Kish 1965,
-*Survey Sampling*, 5.4), 1 + (sources - 1) x correlation, from an analysis of variance of settled days; bets are raised
-to the power of its inverse. Where sources are independent the bound holds as it does without, whatever the
-estimate: it is taken from the sources before, and the power of a fair bet wins no more than the bet (Jensen).
+*Survey Sampling*, 5.4), 1 + (sources - 1) x correlation; bets are raised to the power of its inverse. The correlation
+comes from an analysis of variance of differences between successive days, in which a change that stays counts once. It
+is taken from the sources before, so that where sources are independent no power of a bet is expected to win (Jensen), at
+any check. That the evidence ever reaches the limit no more often than it may is measured (`bench/drift_calibration`) and
+not proved, as the estimate knows more of the days than their ranks.
 """
 
 from collections.abc import Iterator
@@ -36,9 +38,8 @@ RECENT_DAYS = (1, 3, 7)
 
 _MIN_BEFORE = 3
 _PRIOR_DAYS = 10
-_SETTLED_AFTER, _SETTLED_UNTIL = 4, 64
-"""Days ago: later ones may be a change, which is not luck, and of earlier ones there is no need."""
-_MIN_SETTLED = 3
+_DAYS_OF_LUCK, _MIN_DAYS_OF_LUCK = 64, 3
+"""Days from which the correlation is estimated: the last so many, and not from fewer."""
 _TIE = 1e-9
 _TINY = 1e-12
 
@@ -54,21 +55,26 @@ def num_views(within_day: WithinDay) -> int:
     return 1 + 2 * len(RECENT_DAYS) if within_day == "product" else 1
 
 
-def p_values(past_SNV: _Floats, known_SN: _Bools, new_SV: _Floats, tie_SW: _Floats) -> _Floats:
+def p_values(
+    past_SNV: _Floats, known_SN: _Bools, new_SV: _Floats, tie_SW: _Floats, num_before: int | None = None
+) -> _Floats:
     """P-values of one new day of each source, shape (..., W, S).
 
     Args:
-        past_SNV: Earlier days, in order, the same for all sources; what is not known counts for nothing.
+        past_SNV: Days seen, in order, the same for all sources; what is not known counts for nothing.
         known_SN: On which days each source was seen; on none, its p-values are ties with itself.
         new_SV: The new day; not a number for sources that have none today, which still show where the world moves.
         tie_SW: Uniform random numbers, the share of ties (the new day itself one of them) that count as stranger.
+        num_before: Days that are before the new one: directions come from these alone. Others may be there, as sources
+            bring theirs at different times. All by default.
 
     Returns:
         Not a number for sources without a new day.
     """
     score_SX = _distances(past_SNV, known_SN, new_SV)
     found = [_rank(score_SX[..., :-1], known_SN, score_SX[..., -1], tie_SW[..., 0])]
-    directions = _directions(past_SNV, known_SN) if tie_SW.shape[-1] > 1 else ()
+    before = past_SNV[..., :num_before, :], known_SN[..., :num_before]
+    directions = _directions(*before) if tie_SW.shape[-1] > 1 else ()
     for view, toward_SV in enumerate(directions, start=1):
         past_SN = np.einsum("...snv,...sv->...sn", past_SNV, toward_SV)
         along_S = np.einsum("...sv,...sv->...s", new_SV, toward_SV)
@@ -79,22 +85,20 @@ def p_values(past_SNV: _Floats, known_SN: _Bools, new_SV: _Floats, tie_SW: _Floa
     return np.where(absent_1S, np.nan, p_value_WS)
 
 
-def weights(past_SNV: _Floats, known_SN: _Bools, num_today: int, views: int) -> _Floats:
-    """Powers of the bets on each source, the inverse of the design effect, shape (..., W, S).
+def correlations(past_SNV: _Floats, known_SN: _Bools, views: int) -> _Floats:
+    """What sources have in common on a day, as the sources before each show it, shape (..., W, S).
 
     Args:
-        past_SNV: As in :func:`p_values`.
+        past_SNV: Days before the new one; as in :func:`p_values`.
         known_SN: Likewise.
-        num_today: Sources that are seen today.
-        views: How many; 1 only where averaged bets need no weights.
+        views: How many; of 1 only, whose averaged bets are right whatever is shared, it is 0.
     """
     if views == 1:
-        return np.ones((*past_SNV.shape[:-3], 1, past_SNV.shape[-3]))
+        return np.zeros((*past_SNV.shape[:-3], 1, past_SNV.shape[-3]))
     forward_S, backward_S = (
-        _design_effect(past_SNV[..., ::way, :, :], known_SN[..., ::way, :], num_today)[..., ::way] for way in (1, -1)
+        _shared(past_SNV[..., ::way, :, :], known_SN[..., ::way, :])[..., ::way] for way in (1, -1)
     )
-    by_view = [forward_S, *([forward_S, backward_S] * len(RECENT_DAYS))]
-    return 1 / np.stack(by_view, axis=-2)
+    return np.stack([forward_S, *([forward_S, backward_S] * len(RECENT_DAYS))], axis=-2)
 
 
 def conformal_p_value(known_UV: _Floats, vector: ArrayLike, tie: float) -> float:
@@ -147,27 +151,26 @@ def _directions(past_SNV: _Floats, known_SN: _Bools) -> Iterator[_Floats]:
             yield np.where(num_before >= _MIN_BEFORE, moved / np.maximum(variance, _TINY), 0.0)
 
 
-def _design_effect(past_SNV: _Floats, known_SN: _Bools, num_today: int) -> _Floats:
-    """From the sources before each: 1 where they are too few, or too few days are settled. Shape (..., S)."""
-    settled = slice(-_SETTLED_UNTIL, -_SETTLED_AFTER)
-    known_SN1 = known_SN[..., settled, None].astype(float)
-    residual_SNV = _residual(past_SNV[..., settled, :], known_SN1)
-    num_SN1 = known_SN1.cumsum(-3) - known_SN1
-    sum_SNV = residual_SNV.cumsum(-3) - residual_SNV
+def _shared(past_SNV: _Floats, known_SN: _Bools) -> _Floats:
+    """Correlation within days, from the sources before each: 0 where they are too few, or days are. Shape (..., S)."""
+    late = slice(-_DAYS_OF_LUCK - 1, None)
+    day_SNV, seen_SN = past_SNV[..., late, :], known_SN[..., late]
+    both_SN1 = (seen_SN[..., 1:] & seen_SN[..., :-1])[..., None].astype(float)
+    moved_SNV = np.diff(day_SNV, axis=-2) * both_SN1
+    num_SN1 = both_SN1.cumsum(-3) - both_SN1
+    sum_SNV = moved_SNV.cumsum(-3) - moved_SNV
     between_S = (np.square(sum_SNV) / np.maximum(num_SN1, 1)).sum((-2, -1))
-    total_S = np.square(residual_SNV).sum((-2, -1))
+    total_S = np.square(moved_SNV).sum((-2, -1))
     within_S = np.maximum(total_S.cumsum(-1) - total_S - between_S, 0.0)
-    num_days_S = (num_SN1 > 0).sum((-2, -1))
-    num_sources_S = _before((known_SN1.sum((-2, -1)) > 1)[..., None].astype(float))[..., 0]
-    num_units_S = num_SN1.sum((-2, -1))
-    freedom_S = num_units_S - num_days_S - num_sources_S + 1
-    enough_S = (num_sources_S >= _MIN_BEFORE) & (num_days_S >= _MIN_SETTLED) & (freedom_S > 0) & (within_S > 0.0)
-    per_day_S = num_units_S / np.maximum(num_days_S, 1)
+    num_days_S, num_units_S = (num_SN1 > 0).sum((-2, -1)), num_SN1.sum((-2, -1))
+    freedom_S = num_units_S - num_days_S
+    num_sources_S = _before(both_SN1.any((-2, -1)).astype(float)[..., None])[..., 0]
+    enough_S = (num_sources_S >= _MIN_BEFORE) & (num_days_S >= _MIN_DAYS_OF_LUCK) & (freedom_S > 0) & (within_S > 0.0)
     usual_S = np.where(enough_S, within_S / np.maximum(freedom_S, 1), 1.0)
-    excess_S = np.where(enough_S, np.maximum(between_S / np.maximum(num_days_S - 1, 1) / usual_S - 1, 0.0), 0.0)
-    correlation_S = excess_S / np.maximum(excess_S + per_day_S, _TINY)
-    effect_S: _Floats = 1 + max(num_today - 1, 0) * correlation_S
-    return effect_S
+    excess_S = np.where(enough_S, np.maximum(between_S / np.maximum(num_days_S, 1) / usual_S - 1, 0.0), 0.0)
+    per_day_S = num_units_S / np.maximum(num_days_S, 1)
+    correlation_S: _Floats = excess_S / np.maximum(excess_S + per_day_S, _TINY)
+    return correlation_S
 
 
 def _residual(past_SNV: _Floats, known_SN1: _Floats) -> _Floats:

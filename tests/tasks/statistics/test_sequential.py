@@ -130,6 +130,35 @@ def test_a_look_that_comes_to_half_of_the_cameras_is_found_among_few_quiet_days(
     assert state.alarm in {"009", "010", "011", "012"}
 
 
+def test_cameras_that_share_weather_and_arrive_one_by_one_raise_no_alarm():
+    cameras = Cameras(8, num_cameras=12)
+    state = start_watch(cameras.reference)
+    for number in range(30):
+        weather = 0.4 * cameras.rng.standard_normal(4)
+        for unit in cameras.day(number):
+            shared = tuple((np.array(unit.vector) + weather).tolist())
+            state, _ = advance(state, f"{number:03}", [SourceDay(unit.source, unit.day, shared)])
+    assert state.alarm is None
+
+
+def test_a_group_of_one_shares_its_luck_with_nobody():
+    cameras = Cameras(9, num_cameras=12)
+    groups = {name: name for name in cameras.watched}
+    state = start_watch(cameras.reference)
+    for number in range(60):
+        weather = cameras.rng.standard_normal(4)
+        units = [
+            SourceDay(unit.source, unit.day, tuple((np.array(unit.vector) + weather).tolist()))
+            for unit in cameras.day(number, 0.0)
+        ]
+        if number >= 40:
+            units[0] = cameras.see(units[0].source, units[0].day, 8.0)
+        state, found = advance(state, f"{number:03}", units, groups=groups)
+    assert max(found[3].correlations) > 0.2
+    assert max(state.groups, key=lambda group: state.groups[group].capital) == units[0].source
+    assert state.groups[units[0].source].capital > 50
+
+
 def test_source_days_of_other_projections_and_doubled_ones_are_refused():
     cameras = Cameras(6)
     state = start_watch(cameras.reference)

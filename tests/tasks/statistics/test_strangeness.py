@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from tasks.statistics.strangeness import RECENT_DAYS, conformal_p_value, num_views, p_values, weights
+from tasks.statistics.strangeness import RECENT_DAYS, conformal_p_value, correlations, num_views, p_values
 
 VIEWS = num_views("product")
 
@@ -85,36 +85,47 @@ def test_leading_dimensions_are_kept():
     rng = np.random.default_rng(5)
     known_SN = np.ones((12, 7), bool)
     day_SNV, tie_SW = seen(rng, 8), ties(rng)
-    one = views(day_SNV, tie_SW), weights(day_SNV[:, :-1], known_SN, 12, VIEWS)
+    one = views(day_SNV, tie_SW), correlations(day_SNV[:, :-1], known_SN, VIEWS)
     both_RSNV, known_RSN = np.stack((day_SNV, day_SNV)), np.stack((known_SN, known_SN))
     two = (
         p_values(both_RSNV[:, :, :-1], known_RSN, both_RSNV[:, :, -1], np.stack((tie_SW, tie_SW))),
-        weights(both_RSNV[:, :, :-1], known_RSN, 12, VIEWS),
+        correlations(both_RSNV[:, :, :-1], known_RSN, VIEWS),
     )
     for single, double in zip(one, two, strict=True):
         np.testing.assert_allclose(double, np.stack((single, single)))
 
 
-def test_sources_that_share_a_days_luck_weigh_less():
+def test_what_sources_share_on_a_day_is_estimated():
     rng = np.random.default_rng(7)
-    found = {}
+    known_SN, found = np.ones((12, 40), bool), {}
     for share in (0.0, 0.1, 0.5):
         shared_NV = np.sqrt(share) * rng.standard_normal((40, 8))
         day_SNV = seen(rng, 40) + shared_NV
-        found[share] = weights(day_SNV, np.ones((12, 40), bool), 12, VIEWS)
-    assert np.median(found[0.0]) > 0.9
+        found[share] = correlations(day_SNV, known_SN, VIEWS)
+    assert np.median(found[0.0]) < 0.01
     for share in (0.1, 0.5):
-        expected = 1 / (1 + 11 * share / (1 + share))
-        assert np.median(found[share]) == pytest.approx(expected, rel=0.4)
-    np.testing.assert_array_equal(found[0.5][0, :3], 1.0)
-    assert weights(day_SNV, np.ones((12, 40), bool), 12, 1).shape == (1, 12)
+        assert np.median(found[share]) == pytest.approx(share / (1 + share), rel=0.3)
+    np.testing.assert_array_equal(found[0.5][0, :3], 0.0)
+    np.testing.assert_array_equal(correlations(day_SNV, known_SN, 1), np.zeros((1, 12)))
 
 
-def test_a_change_of_the_last_days_is_not_taken_for_shared_luck():
+@pytest.mark.parametrize("changed_days", [1, 3, 10])
+def test_a_change_that_stays_is_not_taken_for_shared_luck(changed_days):
     rng = np.random.default_rng(8)
-    day_SNV = seen(rng, 20)
-    day_SNV[:, -3:] += 5.0
-    assert np.median(weights(day_SNV, np.ones((12, 20), bool), 12, VIEWS)) > 0.8
+    day_SNV = seen(rng, 30)
+    day_SNV[:, -changed_days:, 0] += 4.0
+    assert np.median(correlations(day_SNV, np.ones((12, 30), bool), VIEWS)) < 0.04
+
+
+def test_days_that_others_brought_already_give_no_direction():
+    rng = np.random.default_rng(9)
+    day_SNV, tie_SW = seen(rng, 20), ties(rng)
+    known_SN = np.ones((12, 19), bool)
+    alone = p_values(day_SNV[:, :-1], known_SN, day_SNV[:, -1], tie_SW)
+    others = np.concatenate((known_SN, np.arange(12)[:, None] % 2 == 0), axis=1)
+    new_SV = np.where(others[:, -1:], np.nan, day_SNV[:, -1])
+    among = p_values(day_SNV, others, new_SV, tie_SW, num_before=19)
+    np.testing.assert_allclose(among[:, 1::2], alone[:, 1::2])
 
 
 def test_ranks_count_ties_by_chance():
