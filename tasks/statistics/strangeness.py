@@ -20,10 +20,10 @@ sources have nobody before them.
 
 Sources that share a day's luck say the same thing several times. How many times is the design effect (Kish 1965,
 *Survey Sampling*, 5.4), 1 + (sources - 1) x correlation; bets are raised to the power of its inverse. The correlation
-comes from an analysis of variance of differences between successive days, in which a change that stays counts once. It
-is taken from the sources before, so that where sources are independent no power of a bet is expected to win (Jensen), at
-any check. That the evidence ever reaches the limit no more often than it may is measured (`bench/drift_calibration`) and
-not proved, as the estimate knows more of the days than their ranks.
+comes from an analysis of variance of differences between successive days, in which a change that stays counts once, and
+from the sources before: where sources are independent no power of a bet is expected to win (Jensen), at any check. That
+the evidence ever reaches the limit no more often than it may is measured (`bench/drift_calibration`) and not proved, as
+the estimate knows more of the days than their ranks.
 """
 
 from collections.abc import Iterator

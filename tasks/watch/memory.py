@@ -81,7 +81,8 @@ def recall(champion: Champion, reference: Outputs, params: WatchParams, now: dat
         content = json.loads(path.read_text(encoding="utf-8"))
         past = tuple(Findings.model_validate(findings) for findings in content["past"])
         if content["terms"] != terms:
-            return _begun(champion, reference, params, terms, now, seed, past)
+            begun = _begun(champion, reference, params, terms, now, seed, past)
+            return replace(begun, looks=tuple(content["looks"]), alarm=content["alarm"])
         return Memory(
             terms,
             datetime.fromisoformat(content["started"]),

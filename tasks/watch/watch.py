@@ -29,6 +29,10 @@ logger = logging.getLogger(__name__)
 
 KIND = "watch"
 ANSWER = "answer"
+_BEGUN_ANEW = (
+    "the sequential test has other parameters than before, or is of another version of videoloop, and begins anew, "
+    "without what it knew; an alarm stays"
+)
 
 
 @dataclass(frozen=True)
@@ -94,7 +98,7 @@ def _findings(
             f"{now:%Y-%m-%d %H:%M} (UTC); set it right, or wait"
         )
     if memory.past and memory.begun_now:
-        notes = [*notes, "the sequential test has other parameters than before and begins anew, without what it knew"]
+        notes = [*notes, _BEGUN_ANEW]
     window = window_of(champion, reference, params.watch, now, notes, served)
     demand_variety(window)
     if known := memory.found(window.key):

@@ -171,6 +171,14 @@ def test_other_parameters_of_the_sequential_test_begin_it_anew_and_say_so():
     assert "begins anew" in found.findings.notes[0]
 
 
+def test_an_alarm_outlives_other_parameters():
+    comes_in(STRANGE, wrong=True)
+    before = watch(watch_params(), NOW).findings.alarm
+    assert before is not None
+    after = watch(watch_params(false_alarm=0.02), at(1))
+    assert after.findings.alarm == before
+
+
 class TestBadInput:
     """Each a sentence in the decision log, and nothing else."""
 
