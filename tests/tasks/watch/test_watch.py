@@ -100,20 +100,20 @@ def test_harm_on_sources_that_were_not_trained_on_is_not_hidden_by_the_others(wa
     assert found.decision.what != "benign drift: no retraining"
 
 
-CHANGED = (Clips(cameras(40, 60), days=range(4, 8)), Clips(cameras(40, 60), days=(8, 9), strange=True))
+CHANGED = (Clips(cameras(40, 60), days=range(8)), Clips(cameras(40, 60), days=(8, 9), strange=True))
 
 
 def test_harm_is_what_has_become_of_days_since_the_change():
     comes_in(*CHANGED, wrong=True)
-    found = watch(watch_params(first_looks=0), NOW)
+    found = watch(watch_params(first_looks=0, window_days=14), NOW)
     num_days = {"2026-01-09": 2, "2026-01-10": 1}[found.findings.since]
-    assert found.findings.overall.clips == 20 * 4 * 6
+    assert found.findings.overall.clips == 20 * 4 * 10
     assert [harm.clips for harm in found.findings.overall.harm if harm.how == "measured"] == [20 * 4 * num_days]
 
 
 def test_people_are_asked_about_days_since_the_change():
     comes_in(*CHANGED)
-    found = watch(watch_params(first_looks=0, request_clips=20), NOW)
+    found = watch(watch_params(first_looks=0, window_days=14, request_clips=20), NOW)
     assert found.action == "label"
     asked = pd.read_csv(Path(found.decision.evidence["request"]) / "labels.csv")
     assert len(asked) == 20
