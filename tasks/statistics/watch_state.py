@@ -3,6 +3,8 @@
 Legend: U source-days, V numbers of each.
 """
 
+import base64
+import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -57,15 +59,16 @@ class WatchState:
         return 1.0 / self.false_alarm
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain numbers, strings, lists and dictionaries, for JSON."""
+        """Plain numbers, strings, lists and dictionaries, for JSON; vectors packed, as there are many."""
         return {
             "false_alarm": self.false_alarm,
             "within_day": self.within_day,
             "seed": self.seed,
             "seen": sorted(map(list, self.seen)),
-            "first_days": self.first_UV.tolist(),
+            "numbers": self.first_UV.shape[1],
+            "first_days": _packed(self.first_UV),
             "later": {
-                source: {"days": list(self.later_days[source]), "rows": later_UV.tolist()}
+                source: {"days": list(self.later_days[source]), "rows": _packed(later_UV)}
                 for source, later_UV in self.later_UV.items()
             },
             "overall": asdict(self.overall),
@@ -82,22 +85,33 @@ class WatchState:
             UserError: It is not the state of a watch.
         """
         try:
-            first_UV = as_rows(state["first_days"])
+            columns = int(state["numbers"])
+            first_UV = _unpacked(state["first_days"], columns)
             return cls(
                 float(state["false_alarm"]),
                 state["within_day"],
                 int(state["seed"]),
                 frozenset((source, day) for source, day in state["seen"]),
                 first_UV,
-                {source: as_rows(later["rows"], first_UV.shape[1]) for source, later in state["later"].items()},
+                {source: _unpacked(later["rows"], columns) for source, later in state["later"].items()},
                 {source: tuple(later["days"]) for source, later in state["later"].items()},
                 Bettor.from_dict(state["overall"]),
                 {group: Bettor.from_dict(bettor) for group, bettor in state["groups"]},
                 float(state["highest"]),
                 state["alarm"],
             )
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, zlib.error) as error:
             raise UserError(f"state of the watch is damaged ({error!r}); start a new watch for this champion") from None
+
+
+def _packed(row_UV: _Floats) -> str:
+    return base64.b64encode(zlib.compress(row_UV.astype("<f8").tobytes(), level=1)).decode()
+
+
+def _unpacked(text: str, columns: int) -> _Floats:
+    """The inverse of :func:`_packed`."""
+    row_UV: _Floats = np.frombuffer(zlib.decompress(base64.b64decode(text)), "<f8").astype(np.float64)
+    return row_UV.reshape(-1, columns) if columns else row_UV.reshape(0, 0)
 
 
 def as_rows(vectors: ArrayLike, num_numbers: int = 0) -> _Floats:
