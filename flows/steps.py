@@ -1,6 +1,7 @@
 """The steps of a round as Prefect tasks: names, retries and artifacts; what they do is in ``tasks``."""
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from prefect import task
@@ -115,12 +116,15 @@ def introduce(work: Workspace, version: Timed[int], verdict: Timed[Verdict]) -> 
 
 
 @task(**OUTSIDE)
-def answer(work: Workspace, decision: str | None, version: Timed[int], started: float) -> None:
-    """Write down that the round which the watch decided on has ended."""
+def answer(
+    work: Workspace, decision: str | None, version: Timed[int], started: float, training: Sequence[Timed[bool]]
+) -> None:
+    """Write down that the round which the watch decided on has ended, and what it took."""
     if decision:
         from tasks.watch.watch import answer as note
 
-        note(work.params.base.name, decision, version=version.value, hours=(time.time() - started) / 3600)
+        hours, training_s = (time.time() - started) / 3600, sum(stage.seconds for stage in training if stage.value)
+        note(work.params.base.name, decision, version=version.value, hours=hours, training_s=training_s)
 
 
 def is_answered(decision: str | None) -> bool:

@@ -8,6 +8,7 @@ from flows.steps import answer, ingest, introduce, is_answered, judge, publish, 
 from tasks.summary import Round, summarise
 from tasks.workspace import last_source, round_workspace
 
+TRAINING = ("search", "fine_tune")
 STAGES = ("validate", "search", "fine_tune", "evaluate", "reference", "report")
 
 
@@ -29,5 +30,5 @@ def train(source: str | None = None, decision: str | None = None) -> Round | Non
         verdict = judge(work, version)
         introduce(work, version, verdict)
         publish(work, commit, version)
-        answer(work, decision, version, started)
+        answer(work, decision, version, started, [stages[stage] for stage in TRAINING])
         return summarise(work, version, verdict, ingested, stages)

@@ -85,7 +85,8 @@ class Day(BaseModel):
         version: The champion that answered on it.
         looks: The watches after it.
         labels: Labels that people gave, by policy.
-        training_s: Seconds of training that followed, by policy.
+        training_s: Seconds of search and training that followed, by policy.
+        round_s: Seconds of the whole round that they were part of.
         made: The version that a retraining made.
         verdict: The judge's, of that version.
         promoted: Whether it became champion.
@@ -100,6 +101,7 @@ class Day(BaseModel):
     looks: list[Look] = Field(default_factory=list)
     labels: dict[str, int] = Field(default_factory=dict)
     training_s: dict[str, float] = Field(default_factory=dict)
+    round_s: float = 0.0
     made: int | None = None
     verdict: str = ""
     promoted: bool = False

@@ -120,10 +120,10 @@ class Replay:
         day.write(self._folder)
 
     def _retrain(self, day: Day, key: str) -> None:
-        seconds = team.retrain(key)
+        cost = team.retrain(key)
         version = team.version_of(key)
         verdict = team.promote_if_better(self._name, version)
-        day.training_s[VIDEOLOOP] = seconds
+        day.training_s[VIDEOLOOP], day.round_s = cost
         day.verdict = verdict.text if verdict else ""
         day.promoted = champion_of(self._name).version == version
         day.made = version

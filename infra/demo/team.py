@@ -40,6 +40,13 @@ class Answers(NamedTuple):
     labels: int
 
 
+class Cost(NamedTuple):
+    """Seconds that a retraining took: of search and training, and of the whole round."""
+
+    training_s: float
+    round_s: float
+
+
 def fill_in(request: Path, truth: Truth, most_per_class: int) -> Answers:
     """Fill in ``labels.csv`` of a labelling request, as somebody does who looked at the clips.
 
@@ -78,8 +85,8 @@ def hand_back(answers: Path) -> None:
             git(checkout, "commit", "--quiet", "--message", f"Labels of {answers.parent.name}")
 
 
-def retrain(key: str) -> float:
-    """Wait until the round that the watch decided on has ended; return how many seconds it took.
+def retrain(key: str) -> Cost:
+    """Wait until the round that the watch decided on has ended; return what it took.
 
     The event starts it on the server. Where that does not happen in time, it is started here.
 
@@ -98,7 +105,7 @@ def retrain(key: str) -> float:
         time.sleep(_ASK_EVERY_S)
     row = decision(f"{ANSWER}:{key}")
     assert row is not None
-    return 3600 * float(row.evidence["hours"])
+    return Cost(float(row.evidence["training_s"]), 3600 * float(row.evidence["hours"]))
 
 
 def version_of(key: str) -> int:

@@ -34,6 +34,7 @@ def render(days: Sequence[Day], name: str) -> str:
         alarms=[day for day in days if _raises(day, days)],
         false_alarms=sum(_raises(day, days) and not day.changed for day in days),
         costs={policy: total(days, policy) for policy in policies},
+        rounds_s=sum(day.round_s for day in days),
         before={policy: _mean(day.scores.get(policy) for day in days if not day.changed) for policy in policies},
         after={policy: _mean(day.scores.get(policy) for day in days if day.changed) for policy in policies},
         last={policy: days[-1].scores.get(policy) if days else None for policy in policies},

@@ -216,13 +216,21 @@ def is_answered(key: str) -> bool:
     return decision(f"{ANSWER}:{key}") is not None
 
 
-def answer(name: str, key: str, *, version: int, hours: float) -> None:
-    """Write down that the round which decision ``key`` started has ended."""
+def answer(name: str, key: str, *, version: int, hours: float, training_s: float) -> None:
+    """Write down that the round which decision ``key`` started has ended.
+
+    Args:
+        name: The registered model.
+        key: Of the decision.
+        version: That the round made.
+        hours: That all of it took.
+        training_s: Seconds of these that were search and training.
+    """
     record(
         ANSWER,
         name,
         f"the retraining ended with version {version}",
         f"the watch had decided it ({key})",
-        {"decision": key, "version": version, "hours": hours},
+        {"decision": key, "version": version, "hours": hours, "training_s": training_s},
         key=f"{ANSWER}:{key}",
     )

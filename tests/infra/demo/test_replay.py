@@ -14,6 +14,7 @@ from infra.demo import replay
 from infra.demo.calendar import Calendar
 from infra.demo.diary import NEVER, VIDEOLOOP, Score, read_days
 from infra.demo.replay import Replay
+from infra.demo.team import Cost
 from tasks.decisions import Decision
 from tasks.watch.champion import Champion
 from tasks.watch.findings import OVERALL, Findings, Group
@@ -69,11 +70,11 @@ class Pretence:
         self._does("labels")
         self._called("labels", "end")
 
-    def retrain(self, key: str) -> float:
+    def retrain(self, key: str) -> Cost:
         assert key == "2 retrain"
         self._does("round")
         self._called("round", "ends")
-        return 60.0
+        return Cost(60.0, 90.0)
 
     def promote_if_better(self, _name: str, version: int) -> SimpleNamespace:
         self._does("promotion")
@@ -105,7 +106,7 @@ def test_labels_are_given_and_the_better_version_answers_from_the_next_day_on(tm
     first, second, third = read_days(tmp_path)
     assert [day.version for day in (first, second, third)] == [1, 1, 2]
     assert [[look.action for look in day.looks] for day in (first, second, third)] == list(ACTIONS.values())
-    assert (second.labels, second.training_s) == ({VIDEOLOOP: 7}, {VIDEOLOOP: 60.0})
+    assert (second.labels, second.training_s, second.round_s) == ({VIDEOLOOP: 7}, {VIDEOLOOP: 60.0}, 90.0)
     assert (second.made, second.promoted, second.verdict) == (2, True, "better")
     assert [day.scores[VIDEOLOOP].right for day in (first, second, third)] == [1, 1, 2]
     assert [day.scores[NEVER].right for day in (first, second, third)] == [1, 1, 1]

@@ -54,7 +54,7 @@ def round_(tmp_path, monkeypatch):
     monkeypatch.setattr(team, "is_taken_up", lambda _key: states.pop(0))
     monkeypatch.setattr(team, "train", lambda decision: (started.append(decision), ended.append(decision)))
     with own_home(tmp_path / "home"):
-        record("answer", "actions", "", "", {"version": 2, "hours": 0.5}, key="answer:watch:1")
+        record("answer", "actions", "", "", {"version": 2, "hours": 0.5, "training_s": 60.0}, key="answer:watch:1")
         yield states, started, ended
 
 
@@ -62,7 +62,7 @@ def test_a_round_that_the_event_started_is_waited_for(round_, monkeypatch):
     states, started, ended = round_
     states += [False, True, True]
     monkeypatch.setattr(team.time, "sleep", lambda _s: states or ended.append("watch:1"))
-    assert team.retrain("watch:1") == 1800
+    assert team.retrain("watch:1") == (60.0, 1800.0)
     assert started == []
     assert team.version_of("watch:1") == 2
 

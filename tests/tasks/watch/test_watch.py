@@ -51,7 +51,7 @@ def test_harmful_drift_with_labels_retrains_once():
     assert [row.key for row in unanswered(NAME, 1)] == [found.decision.key]
     later = watch(watch_params(), at(1))
     assert (later.action, later.decision.what) == ("nothing", "wait for the retraining")
-    answer(NAME, found.decision.key, version=2, hours=0.5)
+    answer(NAME, found.decision.key, version=2, hours=0.5, training_s=60.0)
     assert unanswered(NAME, 1) == []
 
 
@@ -130,7 +130,7 @@ def test_a_harm_that_retraining_did_not_repair_does_not_loop():
     comes_in(STRANGE, wrong=True, share=0.5)
     first = watch(watch_params(), NOW)
     assert first.action == "retrain"
-    answer(NAME, first.decision.key, version=2, hours=0.5)
+    answer(NAME, first.decision.key, version=2, hours=0.5, training_s=60.0)
     later = watch(watch_params(cooldown_days=1), at(3))
     assert later.action == "label"
     assert "made version 2, which is not champion" in later.decision.why
