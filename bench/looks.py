@@ -42,7 +42,7 @@ from tasks.watch.memory import Memory, recall
 from tasks.watch.outputs import outputs_of
 from tasks.watch.place import watch_folder
 from tasks.watch.strata import splits_of_sources
-from tasks.watch.window import Window, group_of, since_change
+from tasks.watch.window import Window, group_of, in_groups, since_change
 
 _NAME = "bench-looks"
 _COLUMNS = ("look", "alarm", "p embeddings", "estimated drop", "true drop", "asked", "measured", "decision", "right")
@@ -152,7 +152,8 @@ class _Bench:
             life.alarmed = f"day {after}" if after > 0 else f"FALSE, quiet day {day}"
         if life.choice.action == "label":
             labelled = life.findings.overall.labelled
-            life.past.append(Past(str(day), self.champion.version, "label", now, labelled, alarm=life.findings.alarm))
+            asked = Past(str(day), self.champion.version, "label", now, labelled, alarm=life.findings.alarm)
+            life.past.append(replace(asked, about=life.choice.about))
             self._answer(life, window)
             window = self._window(watched, life, now)
             _, life.findings = look(window, self.reference, life.memory, self.params.watch, now, seed)
@@ -214,19 +215,23 @@ class _Bench:
         """Label the clips that a request would ask about."""
         assert life.findings is not None
         watch, seed = self.params.watch, self.params.base.seed
-        unlabelled = window.outputs.part(window.outputs.clips["label"].isna().to_numpy())
+        assert life.choice is not None
+        unlabelled = in_groups(window.outputs.part(window.outputs.clips["label"].isna().to_numpy()), life.choice.about)
+        at_random = 0 if life.choice.about else watch.request_at_random
         outputs = since_change(unlabelled, life.findings.since)
         splits, sources = splits_of_sources(self.reference), outputs.clips["source_id"]
         tested_on = [source for source, split in splits.items() if split == "test"]
-        least = math.ceil(watch.request_from_test * watch.request_at_random)
-        drawn_B = draw(sources.tolist(), watch.request_at_random, seed=seed, tested_on=tested_on, least=least)
+        least = math.ceil(watch.request_from_test * at_random)
+        drawn_B = draw(sources.tolist(), at_random, seed=seed, tested_on=tested_on, least=least)
         trains_N = np.flatnonzero((sources.map(splits) == "train").to_numpy())
-        drawn, others = outputs.part(drawn_B), outputs.part(np.setdiff1d(trains_N, drawn_B))
+        teaching_N = np.setdiff1d(trains_N, drawn_B)
+        left_N = teaching_N if len(teaching_N) else np.setdiff1d(np.arange(len(sources)), drawn_B)
+        drawn, others = outputs.part(drawn_B), outputs.part(left_N)
         chosen_B = choose(
             others.embedding_ND,
             others.probability_NK,
             others.clips["source_id"].to_numpy(),
-            budget=watch.request_clips - watch.request_at_random,
+            budget=watch.request_clips - at_random,
             labelled_MD=drawn.embedding_ND,
             seed=seed,
         )

@@ -231,12 +231,15 @@ class WatchParams(Section):
         cooldown_days: Between two retrainings.
         runs_per_week: Retrainings that the watch may start in seven days; 0 for none.
         hours_per_week: Hours of training that they may take together.
-        min_labels: Labelled clips of the window without which retraining has nothing to learn from.
+        min_labels: Labelled clips since the change, of sources that are not held out, without which retraining has
+            nothing to learn from.
         patience_days: So long people have to answer a labelling request before an estimate from confidence alone may
-            say that drift does no harm.
+            say that drift does no harm, or, where harm is not known or labels are too few to learn from, before they
+            are asked again.
         request_clips: Clips that people are asked to label at a time.
         request_at_random: So many of them are drawn at random, and accuracy is measured on these: of the others the
-            champion is unsure, so that it seems worse than it is.
+            champion is unsure, so that it seems worse than it is. Fewer than half as many labels that measure do not
+            show that drift does no harm.
         request_from_test: Share of these, at least, that is of sources in the test split of the dataset that made the
             champion, as far as there are such clips: only these judge a challenger.
         shown_clips: Clips that moved, as pictures in the report.

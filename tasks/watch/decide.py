@@ -1,5 +1,6 @@
 """What follows from what was found: nothing, a labelling request, or a retraining. A pure function."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -10,6 +11,8 @@ from tasks.watch.findings import Findings, Group, Harm
 
 Action = Literal["nothing", "label", "retrain"]
 _WEEK = timedelta(days=7)
+_BENIGN = "benign drift: no retraining"
+_SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,8 @@ class Past:
         hours: That its round took; None while none has ended. Of retrainings.
         request: The folder of its labelling request.
         alarm: The alarm that it was about.
+        teaching: Labelled clips of its window that could teach.
+        about: Groups that its labelling request was about; none where it was about all.
     """
 
     key: str
@@ -37,6 +42,8 @@ class Past:
     hours: float | None = None
     request: str = ""
     alarm: str | None = None
+    teaching: int = 0
+    about: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -62,18 +69,21 @@ class Choice:
         action: What follows.
         what: The same for people, in a few words.
         why: In a sentence or two.
+        about: Groups whose clips are asked about; all clips where there are none.
     """
 
     action: Action
     what: str
     why: str
+    about: tuple[str, ...] = ()
 
 
 def decide(findings: Findings, past: Sequence[Past], params: WatchParams) -> Choice:
     """Drift and harm together retrain, within the budget; drift alone is benign; harm unknown asks for labels.
 
     An estimate is enough to say that drift hurts. That it does not, labels have to measure; only where people do not
-    answer within ``watch.patience_days`` an estimate may say so alone.
+    answer within ``watch.patience_days`` an estimate may say so alone. A group that has changed, and of which
+    it is not known, is asked about by itself before.
 
     Args:
         findings: Of this watch.
@@ -91,28 +101,30 @@ def decide(findings: Findings, past: Sequence[Past], params: WatchParams) -> Cho
     hurt = harm_of(findings, params)
     hurts, reason = hurt.verdict, f"{drift}; {hurt.says}"
     if hurts == "no":
-        return _benign(findings, past, params, hurt, reason)
+        benign = _benign(findings, past, params, hurt, reason)
+        return _groups_known(findings, past, params, benign) if benign.what == _BENIGN else benign
     retrained = [one for one in past if one.action == "retrain"]
     last = retrained[-1] if retrained else None
     if last and last.answered is None and last.version == findings.version:
         wait = f"the retraining of {last.now:%Y-%m-%d} has not ended; it is announced again if nobody took it up"
         return Choice("nothing", "wait for the retraining", f"{reason}; {wait}")
-    labelled = findings.overall.labelled
-    if hurts == "yes" and last and last.answered is not None and labelled < last.labelled + params.min_labels:
-        reason = f"{reason}; {_not_repaired(last, findings)}"
-    elif hurts == "yes" and labelled >= params.min_labels:
+    teaching, needed = findings.overall.teaching, _needed(last, findings, params)
+    if hurts == "yes" and teaching >= needed:
         return _retrain(findings, retrained, params, reason)
-    elif hurts == "yes":
-        reason = f"{reason}; {labelled} clips of the window are labelled and retraining needs {params.min_labels}"
-    return _ask(findings, past, reason)
+    if hurts == "yes":
+        if last and _is_about_this(last, findings, params):
+            reason = f"{reason}; {_not_repaired(last, findings)}"
+        reason = f"{reason}; {_teach(teaching)} and retraining needs {needed}"
+    return _ask(findings, past, params, reason)
 
 
 def harm_of(findings: Findings, params: WatchParams) -> Hurt:
     """Whether it hurts, over all sources or in a group that has changed, and how that is known.
 
     A drop is harm where its interval lies above zero and it exceeds the tolerance. What is measured on labelled clips
-    holds against what is estimated. It is measured on all sources, and where that is possible on those alone that were
-    not trained on, like those of the reference: the champion knows the others, which hides harm.
+    holds against what is estimated, and says that there is none only on half of ``watch.request_at_random`` labels. It
+    is measured on all sources, and where that is possible on those alone that were not trained on, like those of the
+    reference: the champion knows the others, which hides harm.
     """
     changed = [group for group in findings.groups if group.changed]
     judged = [(group, _harm_in(group, params)) for group in (findings.overall, *changed)]
@@ -132,6 +144,8 @@ def _harm_in(group: Group, params: WatchParams) -> Hurt:
     if measured and set(verdicts) == {"no"}:
         return Hurt("no", "measured", "; ".join(map(_accuracy, measured)))
     said = "; ".join(map(_accuracy, group.harm)) or "nothing is known about accuracy"
+    if any(not _is_enough(harm, params) for harm in measured if harm.drop):
+        said = f"{said}; fewer than {_enough(params)} labels that measure do not show that there is no harm"
     for harm in group.harm:
         if harm.how == "estimated" and (verdict := _verdict(harm, params)) != "unsure":
             return Hurt(verdict, "estimated", said)
@@ -143,7 +157,18 @@ def _verdict(harm: Harm, params: WatchParams) -> Literal["yes", "no", "unsure"]:
         return "unsure"
     if harm.drop.low > 0 and harm.drop.estimate > params.tolerance:
         return "yes"
+    if harm.how == "measured" and not _is_enough(harm, params):
+        return "unsure"
     return "no" if harm.drop.estimate <= params.tolerance else "unsure"
+
+
+def _enough(params: WatchParams) -> int:
+    """Labels that measure without which nothing is shown to do no harm: any handful of right answers would."""
+    return math.ceil(params.request_at_random / 2)
+
+
+def _is_enough(harm: Harm, params: WatchParams) -> bool:
+    return harm.clips >= _enough(params)
 
 
 def _accuracy(harm: Harm) -> str:
@@ -165,11 +190,41 @@ def _unchanged(findings: Findings) -> str:
 
 def _drift(findings: Findings) -> str:
     overall = findings.overall
-    where = ", ".join(findings.changed_groups[:5])
+    where = ", ".join(findings.changed_groups[:_SHOWN])
     return (
         f"the world has changed ({where}; evidence {overall.evidence:.3g}, limit {overall.limit:.3g}, alarm on "
         f"{findings.alarm}{f'; since about {findings.since}' if findings.since else ''})"
     )
+
+
+def _is_about_this(last: Past, findings: Findings, params: WatchParams) -> bool:
+    """Whether a retraining that has ended was about the change that is harmful now.
+
+    Either this champion's own alarm led to it, or it made this champion, whose alarm came so early that its window
+    reached back to before it was champion.
+    """
+    if last.answered is None or findings.alarm is None:
+        return False
+    if last.version == findings.version:
+        return last.alarm == findings.alarm
+    first_watch = findings.now - timedelta(days=findings.days_watched)
+    early = f"{first_watch + timedelta(days=params.window_days):%Y-%m-%d}"
+    return last.answered == findings.version and findings.alarm[: len(early)] <= early
+
+
+def _needed(last: Past | None, findings: Findings, params: WatchParams) -> int:
+    """Labelled clips that can teach without which nothing is retrained: so many that no retraining has had.
+
+    What a champion was made with is not in its window. Of a version that is not champion it is, until it slides out.
+    """
+    is_had = last is not None and last.version == findings.version and _is_about_this(last, findings, params)
+    if last is None or not is_had or findings.now - last.now >= timedelta(days=params.window_days):
+        return params.min_labels
+    return last.teaching + params.min_labels
+
+
+def _teach(teaching: int) -> str:
+    return f"{teaching} labelled clips since the change can teach"
 
 
 def _not_repaired(last: Past, findings: Findings) -> str:
@@ -194,8 +249,7 @@ def _retrain(findings: Findings, retrained: Sequence[Past], params: WatchParams,
     if hours + expected > params.hours_per_week:
         why = f"{hours:.1f} hours of training in seven days and {expected:.1f} more would exceed watch.hours_per_week"
         return Choice("nothing", "wait: budget", f"{reason}; {why}")
-    labels = f"{findings.overall.labelled} clips of the window are labelled"
-    return Choice("retrain", "retrain", f"{reason}; {labels}")
+    return Choice("retrain", "retrain", f"{reason}; {_teach(findings.overall.teaching)}")
 
 
 def _benign(findings: Findings, past: Sequence[Past], params: WatchParams, hurt: Hurt, reason: str) -> Choice:
@@ -204,26 +258,57 @@ def _benign(findings: Findings, past: Sequence[Past], params: WatchParams, hurt:
     Where labels measured and were too few to tell, more are asked for when some have come. Otherwise they are asked for
     once in an alarm, so that labels which cannot measure do not make another request.
     """
-    benign = Choice("nothing", "benign drift: no retraining", reason)
+    benign = Choice("nothing", _BENIGN, reason)
     if hurt.how == "measured":
         return benign
     measured = any(harm.how == "measured" and harm.drop for harm in findings.overall.harm)
-    last = next(iter(_requests(findings, past)), None)
+    last = next((one for one in _requests(findings, past) if not one.about), None)
     if last is None or (measured and findings.overall.labelled > last.labelled):
         return Choice("label", "ask for labels", f"{reason}, which an estimate alone cannot call benign")
-    since = f"labels were asked for on {last.now:%Y-%m-%d} ({last.request})"
-    if findings.now - last.now < timedelta(days=params.patience_days):
+    since = _asked_on(last)
+    if _is_recent(last, findings, params):
         return Choice("nothing", "wait for labels", f"{reason}; {since}")
     over = f"no labels since then tell otherwise, and watch.patience_days ({params.patience_days:g}) are over"
     return replace(benign, why=f"{reason}, by the estimate alone: {since}, {over}")
 
 
-def _ask(findings: Findings, past: Sequence[Past], reason: str) -> Choice:
+def _groups_known(findings: Findings, past: Sequence[Past], params: WatchParams, benign: Choice) -> Choice:
+    """Benign, unless it is not known of a group that has changed: all sources together hide one that is broken.
+
+    People are asked about its clips once in an alarm. When they have had their time, the reason names it.
+    """
+    unknown = [group for group in findings.groups if group.changed and _harm_in(group, params).verdict == "unsure"]
+    if not unknown:
+        return benign
+    names = [group.name for group in unknown]
+    shown = f"{', '.join(names[:_SHOWN])}{f' and {len(names) - _SHOWN} more' if len(names) > _SHOWN else ''}"
+    reason = f"{benign.why}; of {shown} alone it is not known whether it hurts"
+    asked = [one for one in _requests(findings, past) if set(one.about) & set(names)]
+    known_of = {name for one in asked for name in one.about}
+    # Of a group without clips in the window nobody can be asked.
+    wanted = tuple(group.name for group in unknown if group.clips > group.labelled and group.name not in known_of)
+    if wanted:
+        return Choice("label", "ask for labels", reason, wanted)
+    if asked and _is_recent(asked[0], findings, params):
+        return Choice("nothing", "wait for labels", f"{reason}; {_asked_on(asked[0])}")
+    return replace(benign, why=f"{reason}; {_asked_on(asked[0])}" if asked else reason)
+
+
+def _ask(findings: Findings, past: Sequence[Past], params: WatchParams, reason: str) -> Choice:
+    """Ask once, again when some labels have come, and again when none have for as long as people are given."""
     last = next(iter(_requests(findings, past)), None)
-    if last and findings.overall.labelled <= last.labelled:
-        since = f"labels were asked for on {last.now:%Y-%m-%d} ({last.request})"
-        return Choice("nothing", "wait for labels", f"{reason}; {since}")
+    if last and findings.overall.labelled <= last.labelled and _is_recent(last, findings, params):
+        return Choice("nothing", "wait for labels", f"{reason}; {_asked_on(last)}")
     return Choice("label", "ask for labels", reason)
+
+
+def _asked_on(last: Past) -> str:
+    return f"labels were asked for on {last.now:%Y-%m-%d} ({last.request})"
+
+
+def _is_recent(last: Past, findings: Findings, params: WatchParams) -> bool:
+    """Whether people still have time to answer."""
+    return findings.now - last.now < timedelta(days=params.patience_days)
 
 
 def _requests(findings: Findings, past: Sequence[Past]) -> list[Past]:

@@ -68,6 +68,7 @@ class Group(_Record):
         evidence: The sequential test's, over the champion's life.
         limit: Evidence that raises the alarm.
         since: The day since which evidence has mounted, if it has.
+        teaching: Clips with a label, where there is an alarm since the change, of sources that are not held out.
         tests: Of the window.
         harm: Of the window; where there is an alarm, of its days since the change.
     """
@@ -79,6 +80,7 @@ class Group(_Record):
     evidence: float
     limit: float
     since: str | None = None
+    teaching: int = 0
     tests: tuple[Test, ...] = ()
     harm: tuple[Harm, ...] = ()
 

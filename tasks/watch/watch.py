@@ -4,7 +4,7 @@ import hashlib
 import logging
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from tasks.watch.look import look
 from tasks.watch.memory import memory_file, recall, remember
 from tasks.watch.place import alone_watching, incoming_folder, requests_folder
 from tasks.watch.strata import splits_of_sources
-from tasks.watch.window import demand_variety, since_change, window_of
+from tasks.watch.window import demand_variety, in_groups, since_change, window_of
 
 logger = logging.getLogger(__name__)
 
@@ -142,6 +142,8 @@ def _decided(champion: Champion, findings: Findings, params: Params) -> Decision
         "window": findings.key,
         "now": findings.now.isoformat(),
         "labelled": findings.overall.labelled,
+        "teaching": findings.overall.teaching,
+        "about": list(choice.about),
         "request": folder,
         "groups": findings.changed_groups if findings.alarm else [],
         "evidence": findings.overall.evidence,
@@ -162,9 +164,10 @@ def _request(champion: Champion, findings: Findings, params: Params, choice: Cho
     try:
         reference = reference_of(champion)
         window = window_of(champion, reference, params.watch, findings.now, ())
-        unlabelled = window.outputs.part(window.outputs.clips["label"].isna().to_numpy())
+        unlabelled = in_groups(window.outputs.part(window.outputs.clips["label"].isna().to_numpy()), choice.about)
         splits, watch = splits_of_sources(reference), params.watch
-        at_random = min(watch.request_at_random, watch.request_clips)
+        # Drawn from some groups alone, they would measure these and be taken for a draw from all.
+        at_random = 0 if choice.about else min(watch.request_at_random, watch.request_clips)
         made = request(
             since_change(unlabelled, findings.since),
             incoming_folder(champion.recipe),
@@ -180,7 +183,7 @@ def _request(champion: Champion, findings: Findings, params: Params, choice: Cho
     except UserError as error:
         return Choice("nothing", "labels are needed and cannot be asked for", f"{choice.why}; {error}"), ""
     asked = f"{choice.why}; {made.clips} clips of {made.sources} sources to label"
-    return Choice("label", choice.what, asked), str(made.folder)
+    return replace(choice, why=asked), str(made.folder)
 
 
 def past_decisions(name: str) -> list[Past]:
@@ -201,6 +204,8 @@ def _past(row: Decision, answer: dict[str, Any]) -> Past:
         answer.get("hours"),
         row.evidence["request"],
         row.evidence["alarm"],
+        row.evidence.get("teaching", row.evidence["labelled"]),
+        tuple(row.evidence.get("about", ())),
     )
 
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
@@ -51,6 +51,11 @@ def since_change(outputs: Outputs, since: str | None) -> Outputs:
         return outputs
     is_since_N = (outputs.clips["day"] >= since).to_numpy(bool)
     return outputs.part(is_since_N) if is_since_N.any() else outputs
+
+
+def in_groups(outputs: Outputs, groups: Collection[str]) -> Outputs:
+    """Clips of some groups; all of them where none is named."""
+    return outputs.part(outputs.clips["group"].isin(list(groups)).to_numpy(bool)) if groups else outputs
 
 
 def window_of(

@@ -23,8 +23,11 @@ BAD, GOOD, WIDE = harm(0.3), harm(0.01), harm(0.1, width=0.3)
 SEEMS_GOOD = harm(0.01, how="estimated")
 
 
-def group(*known: Harm, name: str = OVERALL, evidence: float = 500.0, labelled: int = 30) -> Group:
-    return Group(name=name, sources=9, clips=90, labelled=labelled, evidence=evidence, limit=200.0, harm=known)
+def group(*known: Harm, name: str = OVERALL, evidence: float = 500.0, labelled: int = 30, clips: int = 90) -> Group:
+    return Group(
+        name=name, sources=9, clips=clips, labelled=labelled, teaching=labelled, evidence=evidence, limit=200.0,
+        harm=known,
+    )  # fmt: skip
 
 
 def findings(*known: Harm, alarm: str | None = ALARM, days: float = 30.0, version: int = 3,
@@ -36,15 +39,18 @@ def findings(*known: Harm, alarm: str | None = ALARM, days: float = 30.0, versio
 
 
 def retrained(
-    days_ago: float, *, version: int = 3, answered: int | None = 4, hours: float | None = 1.0, labelled: int = 5
-):
-    key = f"watch:actions:{version}:{days_ago}"
-    return Past(key, version, "retrain", NOW - timedelta(days=days_ago), labelled, answered, hours)
+    days_ago: float, *, version: int = 3, answered: int | None = 4, hours: float | None = 1.0, teaching: int = 5,
+    alarm: str = ALARM,
+):  # fmt: skip
+    key, now = f"watch:actions:{version}:{days_ago}", NOW - timedelta(days=days_ago)
+    return Past(key, version, "retrain", now, teaching, answered, hours, alarm=alarm, teaching=teaching)
 
 
-def asked(days_ago: float, *, labelled: int = 0, version: int = 3, alarm: str = ALARM) -> Past:
+def asked(
+    days_ago: float, *, labelled: int = 0, version: int = 3, alarm: str = ALARM, about: tuple[str, ...] = ()
+) -> Past:
     now = NOW - timedelta(days=days_ago)
-    return Past("a", version, "label", now, labelled, request="requests/request-1", alarm=alarm)
+    return Past("a", version, "label", now, labelled, request="requests/request-1", alarm=alarm, about=about)
 
 
 @pytest.mark.parametrize(
@@ -114,13 +120,42 @@ def test_the_budget_of_hours_counts_what_the_next_one_would_take():
     assert "watch.hours_per_week" in decide(findings(BAD), [retrained(3, hours=1.6)], params).why
 
 
-def test_a_retraining_that_did_not_repair_is_not_repeated_on_the_same_labels():
-    choice = decide(findings(BAD), [retrained(3, version=2, labelled=25)], PARAMS)
+class TestNotRepaired:
+    def test_a_version_that_is_not_champion_is_not_made_again_from_the_same_labels(self):
+        choice = decide(findings(BAD), [retrained(3, teaching=25)], PARAMS)
+        assert choice.action == "label"
+        assert "made version 4, which is not champion" in choice.why
+        assert "30 labelled clips since the change can teach and retraining needs 45" in choice.why
+        assert decide(findings(BAD, labelled=45), [retrained(3, teaching=25)], PARAMS).action == "retrain"
+
+    def test_labels_that_slid_out_of_the_window_are_not_waited_for(self):
+        assert decide(findings(BAD), [retrained(6.9, teaching=25)], PARAMS).action == "label"
+        assert decide(findings(BAD), [retrained(7, teaching=25)], PARAMS).action == "retrain"
+
+    def test_the_champion_that_it_made_is_retrained_on_labels_that_it_was_not_made_with(self):
+        made_it = retrained(3, version=2, answered=3, teaching=25)
+        choice = decide(findings(BAD, days=2, labelled=19), [made_it], PARAMS)
+        assert choice.action == "label"
+        assert "has not repaired it" in choice.why
+        assert decide(findings(BAD, days=2, labelled=20), [made_it], PARAMS).action == "retrain"
+
+    def test_a_later_change_is_another(self):
+        made_it = retrained(20, version=2, answered=3, teaching=100)
+        choice = decide(findings(BAD, days=19, labelled=19), [made_it], PARAMS)
+        assert choice.action == "label"
+        assert "repaired" not in choice.why
+
+    @pytest.mark.parametrize("other", [{"version": 1, "answered": 2}, {"alarm": "2026-01-01"}])
+    def test_a_retraining_about_another_champion_or_alarm_asks_no_more_labels(self, other):
+        assert decide(findings(BAD), [retrained(3, teaching=100, **other)], PARAMS).action == "retrain"
+
+
+def test_labels_that_cannot_teach_start_no_retraining():
+    found = findings(BAD, labelled=100)
+    found = found.model_copy(update={"overall": found.overall.model_copy(update={"teaching": 19})})
+    choice = decide(found, [], PARAMS)
     assert choice.action == "label"
-    assert "has not repaired it" in choice.why
-    choice = decide(findings(BAD), [retrained(3, labelled=25)], PARAMS)
-    assert "made version 4, which is not champion" in choice.why
-    assert decide(findings(BAD, labelled=45), [retrained(3, labelled=25)], PARAMS).action == "retrain"
+    assert "19 labelled clips since the change can teach and retraining needs 20" in choice.why
 
 
 def test_labels_are_asked_for_once_until_some_come():
@@ -129,6 +164,12 @@ def test_labels_are_asked_for_once_until_some_come():
     assert "requests/request-1" in choice.why
     assert decide(findings(UNKNOWN, labelled=8), [asked(2)], PARAMS).action == "label"
     assert decide(findings(UNKNOWN, labelled=0), [asked(2, version=2)], PARAMS).action == "label"
+
+
+@pytest.mark.parametrize("known", [UNKNOWN, BAD])
+def test_labels_that_did_not_come_or_slid_out_of_the_window_are_asked_for_again(known):
+    assert decide(findings(known, labelled=5), [asked(6.9, labelled=8)], PARAMS).what == "wait for labels"
+    assert decide(findings(known, labelled=5), [asked(7, labelled=8)], PARAMS).action == "label"
 
 
 def like(known: Harm) -> Harm:
@@ -153,6 +194,73 @@ def test_measured_twice_either_shows_harm_and_only_both_show_that_there_is_none(
 def test_which_sources_measured_it_is_said():
     why = decide(findings(like(BAD), GOOD), [], PARAMS).why
     assert "accuracy measured on 50 clips of sources that were not trained on is 0.600" in why
+
+
+class TestHandful:
+    """Labels that are right, and too few to show that there is no harm."""
+
+    @pytest.mark.parametrize(("clips", "action"), [(2, "label"), (14, "label"), (15, "nothing")])
+    def test_half_of_those_drawn_at_random_are_enough(self, clips, action):
+        choice = decide(findings(few(clips)), [], PARAMS)
+        assert choice.action == action
+        assert ("fewer than 15 labels that measure do not show" in choice.why) == (action == "label")
+
+    def test_they_do_not_overrule_an_estimate(self):
+        assert decide(findings(harm(0.3, how="estimated"), few(2)), [], PARAMS).action == "retrain"
+
+    def test_on_sources_that_were_not_trained_on_they_are_too_few_too(self):
+        assert decide(findings(like(few(2)), GOOD), [], PARAMS).action == "label"
+
+    def test_they_may_show_harm(self):
+        assert decide(findings(BAD.model_copy(update={"clips": 5})), [], PARAMS).action == "retrain"
+
+
+def few(clips: int) -> Harm:
+    return GOOD.model_copy(update={"clips": clips})
+
+
+class TestOneBrokenCamera:
+    """A group that has changed and of which it is not known whether it hurts, where all sources together are well."""
+
+    LOBBY = group(Harm(how="measured", says="of one source", clips=4), name="lobby", labelled=4, clips=8)
+
+    def test_people_are_asked_about_it(self):
+        choice = decide(findings(GOOD, groups=(self.LOBBY,)), [], PARAMS)
+        assert (choice.action, choice.about) == ("label", ("lobby",))
+        assert choice.why.endswith("of lobby alone it is not known whether it hurts")
+
+    def test_once_and_then_the_reason_names_it(self):
+        found = findings(GOOD, groups=(self.LOBBY,))
+        assert decide(found, [asked(6.9, about=("lobby",))], PARAMS).what == "wait for labels"
+        choice = decide(found, [asked(7, about=("lobby",))], PARAMS)
+        assert choice.what == "benign drift: no retraining"
+        assert "of lobby alone it is not known whether it hurts; labels were asked for on 2026-03-03" in choice.why
+
+    def test_a_second_one_is_asked_about_too(self):
+        yard = self.LOBBY.model_copy(update={"name": "yard"})
+        choice = decide(findings(GOOD, groups=(self.LOBBY, yard)), [asked(2, about=("lobby",))], PARAMS)
+        assert choice.about == ("yard",)
+
+    def test_nobody_is_asked_about_what_the_window_does_not_have(self):
+        gone = group(name="lobby", clips=0, labelled=0)
+        choice = decide(findings(GOOD, groups=(gone,)), [], PARAMS)
+        assert choice.what == "benign drift: no retraining"
+        assert "of lobby alone it is not known" in choice.why
+
+    @pytest.mark.parametrize("known", [GOOD, BAD])
+    def test_labels_that_tell_end_it(self, known):
+        choice = decide(findings(GOOD, groups=(group(known, name="lobby"),)), [], PARAMS)
+        assert choice.action == ("nothing" if known is GOOD else "retrain")
+        assert "not known" not in choice.why
+
+    def test_one_that_has_not_changed_is_not_asked_about(self):
+        still = self.LOBBY.model_copy(update={"evidence": 2.0})
+        assert decide(findings(GOOD, groups=(still,)), [], PARAMS).what == "benign drift: no retraining"
+
+    def test_the_estimate_alone_is_not_the_last_word_on_it(self):
+        found = findings(SEEMS_GOOD, groups=(self.LOBBY,))
+        assert decide(found, [], PARAMS).about == ()
+        assert decide(found, [asked(7)], PARAMS).about == ("lobby",)
 
 
 class TestEstimateAlone:

@@ -17,7 +17,7 @@ from models.errors import UserError
 from tasks.decisions import decisions
 from tasks.watch.memory import memory_file
 from tasks.watch.place import incoming_folder
-from tasks.watch.watch import answer, unanswered, watch
+from tasks.watch.watch import _decided, answer, past_decisions, unanswered, watch
 from tests.support.registries import own_home
 from tests.support.rounds import LABELS
 from tests.support.watched import FIRST_DAY, NAME, TRAINED_ON, Clips, add_champion, cameras, comes_in, watch_params
@@ -73,6 +73,30 @@ def test_labels_of_clips_that_were_chosen_as_unsure_teach_and_do_not_measure(wat
     overall = watch(watch_params(), NOW).findings.overall
     assert overall.labelled == 80
     assert [harm.clips for harm in overall.harm if harm.how == "measured"] == [20]
+
+
+def test_labels_of_sources_that_are_held_out_do_not_teach():
+    """The champion's dataset has 12 cameras to train on and 24 to test on."""
+    comes_in(Clips(cameras(8, 40), days=(8,), strange=True), wrong=True)
+    overall = watch(watch_params(), NOW).findings.overall
+    assert (overall.labelled, overall.teaching) == (128, 4 * (4 + 4))
+
+
+def test_people_are_asked_about_one_broken_camera_that_the_others_hide(watched):
+    champion = comes_in(CHANGED[0], Clips(cameras(40, 60), days=(8, 9)), wrong=False)
+    found = watch(watch_params(first_looks=0), NOW)
+    broken = found.findings.groups[0].model_copy(update={"evidence": 500.0})
+    findings = found.findings.model_copy(update={"key": "broken", "alarm": "2026-01-09", "groups": (broken,)})
+    data = incoming_folder(champion.recipe)
+    clips = read_manifest(data / "manifest.parquet")
+    clips.loc[clips["source_id"].eq(broken.name) & clips.index.isin(clips.index[::2]), "label"] = None
+    write_manifest(clips, data / "manifest.parquet")
+    findings = findings.model_copy(update={"groups": (broken.model_copy(update={"labelled": 0}),)})
+    decided = _decided(champion, findings, watch_params())
+    assert decided.evidence["about"] == [broken.name]
+    asked = pd.read_csv(Path(decided.evidence["request"]) / "labels.csv")
+    assert set(asked["source_id"]) == {broken.name}
+    assert past_decisions(NAME)[-1].about == (broken.name,)
 
 
 def test_a_request_draws_from_sources_that_judge_and_chooses_from_those_that_train():
