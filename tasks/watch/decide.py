@@ -12,6 +12,7 @@ from tasks.watch.findings import Findings, Group, Harm
 Action = Literal["nothing", "label", "retrain"]
 _WEEK = timedelta(days=7)
 _BENIGN = "benign drift: no retraining"
+REPAIRED = "repaired: no retraining"
 _SHOWN = 5
 
 
@@ -102,7 +103,8 @@ def decide(findings: Findings, past: Sequence[Past], params: WatchParams) -> Cho
     hurts, reason = hurt.verdict, f"{drift}; {hurt.says}"
     if hurts == "no":
         benign = _benign(findings, past, params, hurt, reason)
-        return _groups_known(findings, past, params, benign) if benign.what == _BENIGN else benign
+        choice = _groups_known(findings, past, params, benign) if benign.what == _BENIGN else benign
+        return replace(choice, what=REPAIRED) if findings.inherited and choice.what == _BENIGN else choice
     retrained = [one for one in past if one.action == "retrain"]
     last = retrained[-1] if retrained else None
     if last and last.answered is None and last.version == findings.version:

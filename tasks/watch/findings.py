@@ -133,6 +133,20 @@ class Mix(_Record):
         return f"Class mix in the window, estimated: {', '.join(told)}" if told else ""
 
 
+class Inherited(_Record):
+    """The alarm of an earlier champion that this one was made to answer: whether it did is not known yet.
+
+    Attributes:
+        version: The earlier champion.
+        alarm: What raised its alarm, and when.
+        since: The day since which evidence had mounted.
+    """
+
+    version: int
+    alarm: str
+    since: str | None = None
+
+
 class Findings(_Record):
     """What one watch has found.
 
@@ -144,6 +158,7 @@ class Findings(_Record):
         notes: What a person should know about the video, such as clips that were left out.
         halted: Why nothing could be found, if so; nothing below means anything then.
         alarm: The day that raised the alarm, and by which test; it stays for the champion's life.
+        inherited: What the alarm is about where this champion was made to repair it.
         days_watched: Since this champion was first watched.
         overall: All sources.
         groups: By group, the most evidence first.
@@ -160,6 +175,7 @@ class Findings(_Record):
     notes: tuple[str, ...] = ()
     halted: str = ""
     alarm: str | None = None
+    inherited: Inherited | None = None
     days_watched: float = 0.0
     overall: Group
     groups: tuple[Group, ...] = ()

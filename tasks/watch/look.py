@@ -19,7 +19,7 @@ from tasks.statistics.sequential import advance
 from tasks.statistics.source_days import source_days
 from tasks.statistics.univariate import compare_facts
 from tasks.statistics.watch_state import WatchState
-from tasks.watch.findings import OVERALL, Findings, Group, Test
+from tasks.watch.findings import OVERALL, Findings, Group, Inherited, Test
 from tasks.watch.harm import harm_in
 from tasks.watch.incoming import facts_of
 from tasks.watch.memory import Memory
@@ -66,7 +66,9 @@ def look(
             looks = (*looks, today)
             if alarm is None and embedding.p_value <= params.look_level:
                 alarm = f"{today} by {embedding.name}, p = {embedding.p_value:.2g}"
-    compared = _Compared(held_out, splits_of_sources(reference), state, alarm is not None, params, seed)
+    compared = _Compared(
+        held_out, splits_of_sources(reference), state, alarm is not None, memory.inherited, params, seed
+    )
     overall = compared.group(OVERALL, window.outputs)
     if embedding is not None and embedding.p_value is not None:
         overall = overall.model_copy(update={"tests": (embedding, *overall.tests[1:])})
@@ -79,6 +81,7 @@ def look(
         now=now,
         notes=tuple(notes),
         alarm=alarm,
+        inherited=memory.inherited,
         days_watched=max(0.0, (now - memory.started).total_seconds() / 86_400),
         overall=overall,
         groups=tuple(sorted(groups, key=lambda group: (-group.evidence, group.name))),
@@ -116,6 +119,7 @@ class _Compared:
         splits: What each source of its dataset was for.
         state: Of the sequential test, after this window.
         alarmed: Whether there is an alarm; then harm is what has come since the change.
+        inherited: The alarm of an earlier champion, if that is what it is about.
         params: Section ``watch``.
         seed: Of every random choice.
     """
@@ -124,12 +128,15 @@ class _Compared:
     splits: Mapping[str, str]
     state: WatchState
     alarmed: bool
+    inherited: Inherited | None
     params: WatchParams
     seed: int
 
     @property
     def since(self) -> str | None:
         """The day since which evidence has mounted: over all sources, else in the group that has changed first."""
+        if self.inherited:
+            return self.inherited.since
         of_groups = [_evidence(self.state, name) for name in self.state.groups]
         changed = [since for evidence, since in of_groups if since and evidence >= self.state.limit]
         return self.state.overall.changed_since or min(changed, default=None)
@@ -137,6 +144,7 @@ class _Compared:
     def group(self, name: str, part: Outputs) -> Group:
         """What is found in a group of sources, or in all of them."""
         evidence, since = _evidence(self.state, name)
+        since = self.since if self.inherited and name == OVERALL else since
         sources = part.clips["source_id"].nunique()
         worth_testing = name == OVERALL or sources >= MIN_UNITS
         harmed = since_change(part, since or self.since) if self.alarmed else part

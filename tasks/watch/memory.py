@@ -6,7 +6,7 @@ its findings under its key, and source-days count once.
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -24,7 +24,7 @@ from tasks.statistics.source_days import Projection, fit_projection, source_days
 from tasks.statistics.strangeness import num_views
 from tasks.statistics.watch_state import WatchState
 from tasks.watch.champion import Champion
-from tasks.watch.findings import Findings
+from tasks.watch.findings import Findings, Inherited
 from tasks.watch.place import watch_folder
 
 
@@ -39,6 +39,7 @@ class Memory:
         projection: From embeddings to what the sequential test looks at.
         looks: Days of first looks; see ``watch.first_looks``.
         alarm: What raised the alarm, and when; it stays for the champion's life.
+        inherited: What the alarm is about where this champion was made to repair it.
         past: What was found, oldest first.
         begun_now: Whether this is the first watch with these terms.
     """
@@ -49,6 +50,7 @@ class Memory:
     projection: Projection
     looks: tuple[str, ...] = ()
     alarm: str | None = None
+    inherited: Inherited | None = None
     past: tuple[Findings, ...] = ()
     begun_now: bool = False
 
@@ -70,8 +72,18 @@ def memory_file(champion: Champion) -> Path:
     return watch_folder(champion.name) / f"v{champion.version}-{champion.weights[:12]}.json"
 
 
-def recall(champion: Champion, reference: Outputs, params: WatchParams, now: datetime, seed: int) -> Memory:
+def recall(
+    champion: Champion,
+    reference: Outputs,
+    params: WatchParams,
+    now: datetime,
+    seed: int,
+    inherited: Inherited | None = None,
+) -> Memory:
     """The memory of ``champion``, begun where there is none or where it was begun with other parameters.
+
+    A champion that was made to repair what an earlier one was alarmed by begins with that alarm (``inherited``). What
+    changed before its life is usual to it, so its own test would never find it.
 
     Raises:
         UserError: The file is damaged, or the reference has too few clips to begin with.
@@ -82,7 +94,9 @@ def recall(champion: Champion, reference: Outputs, params: WatchParams, now: dat
         past = tuple(Findings.model_validate(findings) for findings in content["past"])
         if content["terms"] != terms:
             begun = _begun(champion, reference, params, terms, now, seed, past)
-            return replace(begun, looks=tuple(content["looks"]), alarm=content["alarm"])
+            return replace(
+                begun, looks=tuple(content["looks"]), alarm=content["alarm"], inherited=_read_inherited(content)
+            )
         return Memory(
             terms,
             datetime.fromisoformat(content["started"]),
@@ -90,10 +104,14 @@ def recall(champion: Champion, reference: Outputs, params: WatchParams, now: dat
             _read_projection(champion, terms),
             tuple(content["looks"]),
             content["alarm"],
+            _read_inherited(content),
             past,
         )
     except FileNotFoundError:
-        return _begun(champion, reference, params, terms, now, seed, ())
+        begun = _begun(champion, reference, params, terms, now, seed, ())
+        if inherited is None:
+            return begun
+        return replace(begun, alarm=f"{inherited.alarm}, under version {inherited.version}", inherited=inherited)
     except (ValueError, KeyError, TypeError, ValidationError) as error:
         problem = " ".join(str(error).split())[:200]
         raise UserError(
@@ -119,10 +137,18 @@ def remember(champion: Champion, memory: Memory) -> None:
         "state": memory.state.to_dict(),
         "looks": list(memory.looks),
         "alarm": memory.alarm,
+        "inherited": memory.inherited.model_dump(mode="json") if memory.inherited else None,
         "past": [findings.model_dump(mode="json") for findings in memory.past],
     }
     with replacing(memory_file(champion)) as temporary:
         temporary.write_text(json.dumps(content), encoding="utf-8")
+
+
+def settle(champion: Champion) -> None:
+    """Forget an inherited alarm: what it was about is repaired, and the champion's own life begins."""
+    content = json.loads(memory_file(champion).read_text(encoding="utf-8"))
+    with replacing(memory_file(champion)) as temporary:
+        temporary.write_text(json.dumps({**content, "alarm": None, "inherited": None}), encoding="utf-8")
 
 
 def day_of(moments: Sequence[datetime]) -> list[str]:
@@ -159,6 +185,10 @@ def _begun(
     state = start_watch(units, false_alarm=params.sequential_share, within_day=params.within_day, seed=seed)
     _write_projection(champion, terms, projection)
     return Memory(terms, now, state, projection, past=past, begun_now=True)
+
+
+def _read_inherited(content: Mapping[str, Any]) -> Inherited | None:
+    return Inherited.model_validate(content["inherited"]) if content.get("inherited") else None
 
 
 def _terms(params: WatchParams, seed: int) -> str:

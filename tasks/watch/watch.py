@@ -16,11 +16,11 @@ from tasks.decisions import Decision, decision, decisions, record
 from tasks.labelling.request import request
 from tasks.params import Params
 from tasks.watch.champion import Champion, champion_of, reference_of
-from tasks.watch.decide import Choice, Past, decide
-from tasks.watch.findings import OVERALL, Findings, Group
+from tasks.watch.decide import REPAIRED, Choice, Past, decide
+from tasks.watch.findings import OVERALL, Findings, Group, Inherited
 from tasks.watch.incoming import take_in
 from tasks.watch.look import look
-from tasks.watch.memory import memory_file, recall, remember
+from tasks.watch.memory import memory_file, recall, remember, settle
 from tasks.watch.place import alone_watching, incoming_folder, requests_folder
 from tasks.watch.strata import splits_of_sources
 from tasks.watch.window import demand_variety, in_groups, since_change, window_of
@@ -84,14 +84,17 @@ def watch(
             findings = _findings(champion, params, now, notes, served)
         except UserError as error:
             findings = _halted(champion, params, now, notes, str(error))
-        return Watched(champion, findings, _decided(champion, findings, params))
+        decided = _decided(champion, findings, params)
+        if decided.what == REPAIRED:
+            settle(champion)
+        return Watched(champion, findings, decided)
 
 
 def _findings(
     champion: Champion, params: Params, now: datetime, notes: Sequence[str], served: pd.DataFrame | None
 ) -> Findings:
     reference, seed = reference_of(champion), params.base.seed
-    memory = recall(champion, reference, params.watch, now, seed)
+    memory = recall(champion, reference, params.watch, now, seed, _to_repair(champion))
     if memory.past and now < memory.past[-1].now:
         raise UserError(
             f"the clock went back: the last watch was at {memory.past[-1].now:%Y-%m-%d %H:%M} and this one is at "
@@ -106,6 +109,17 @@ def _findings(
     memory, findings = look(window, reference, memory, params.watch, now, seed)
     remember(champion, memory)
     return findings
+
+
+def _to_repair(champion: Champion) -> Inherited | None:
+    """The alarm that a retraining was to answer which made ``champion``; a chain of them leads to the first."""
+    made_by = [one.key for one in past_decisions(champion.name) if one.answered == champion.version]
+    row = decision(made_by[-1]) if made_by else None
+    if row is None or row.evidence["alarm"] is None:
+        return None
+    if earlier := row.evidence.get("inherited"):
+        return Inherited.model_validate(earlier)
+    return Inherited(version=row.evidence["version"], alarm=row.evidence["alarm"], since=row.evidence.get("since"))
 
 
 def _halted(champion: Champion, params: Params, now: datetime, notes: Sequence[str], reason: str) -> Findings:
@@ -150,6 +164,7 @@ def _decided(champion: Champion, findings: Findings, params: Params) -> Decision
         "limit": findings.overall.limit,
         "alarm": findings.alarm,
         "since": findings.since,
+        "inherited": findings.inherited.model_dump(mode="json") if findings.inherited else None,
         "tests": {test.name: test.p_value for test in findings.overall.tests},
         "harm": [harm.model_dump(mode="json") for harm in findings.overall.harm],
         "mix": findings.mix.model_dump(mode="json") if findings.mix else None,

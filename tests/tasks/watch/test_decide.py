@@ -3,8 +3,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tasks.params import WatchParams
-from tasks.watch.decide import Past, decide
-from tasks.watch.findings import OVERALL, Figure, Findings, Group, Harm
+from tasks.watch.decide import REPAIRED, Past, decide
+from tasks.watch.findings import OVERALL, Figure, Findings, Group, Harm, Inherited
 
 NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
 ALARM = "2026-03-09"
@@ -298,3 +298,10 @@ class TestEstimateAlone:
     def test_another_champion_or_alarm_is_asked_about_anew(self):
         for before in (asked(8, version=2), asked(8, alarm="2026-01-01")):
             assert decide(findings(SEEMS_GOOD), [before], PARAMS).action == "label"
+
+
+def test_a_champion_that_was_made_to_repair_is_said_to_have_once_labels_have_measured_it():
+    inherited = Inherited(version=2, alarm=ALARM, since="2026-01-09")
+    choice = decide(findings(GOOD).model_copy(update={"inherited": inherited}), [], PARAMS)
+    assert (choice.action, choice.what) == ("nothing", REPAIRED)
+    assert decide(findings(BAD).model_copy(update={"inherited": inherited}), [], PARAMS).action == "retrain"
