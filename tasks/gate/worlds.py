@@ -73,7 +73,7 @@ class HeldOut:
         return (
             f"{self.leaked} test clips of {sources} were trained or validated on, as the reference of champion "
             f"{champion} or the manifest says, and do not count; see what changed in section split or base.seed of "
-            "params.yaml"
+            "params.yaml, and whether a model had pseudo-labelled them before people labelled them"
         )
 
 
