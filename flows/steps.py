@@ -70,6 +70,14 @@ def warm_start(work: Workspace) -> bool:
 
 
 @task(cache_policy=NO_CACHE)
+def check_floors(work: Workspace) -> None:
+    """Find a misspelt floor of section judge before hours of training; no stage, as floors change none of its files."""
+    from tasks.gate.floors import demand_known_floors
+
+    demand_known_floors(work.root, work.params.judge, work.params.watch)
+
+
+@task(cache_policy=NO_CACHE)
 def reproduce(work: Workspace, stage: str) -> Timed[bool]:
     """Run one DVC stage unless it is up to date; the value says whether it ran."""
     with stopwatch() as clock:

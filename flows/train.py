@@ -4,7 +4,19 @@ import time
 
 from prefect import flow
 
-from flows.steps import answer, ingest, introduce, is_answered, judge, publish, register, reproduce, seal, warm_start
+from flows.steps import (
+    answer,
+    check_floors,
+    ingest,
+    introduce,
+    is_answered,
+    judge,
+    publish,
+    register,
+    reproduce,
+    seal,
+    warm_start,
+)
 from tasks.summary import Round, summarise
 from tasks.workspace import last_source, round_workspace
 
@@ -24,6 +36,7 @@ def train(source: str | None = None, decision: str | None = None) -> Round | Non
     with round_workspace(source or last_source()) as work:
         ingested = ingest(work)
         warm_start(work)
+        check_floors(work)
         stages = {stage: reproduce.with_options(name=stage)(work, stage) for stage in STAGES}
         commit = seal(work)
         version = register(work, commit)

@@ -6,7 +6,7 @@ Ingest, labels that come back and pseudo-labels all end here, so that they follo
 import fcntl
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,9 @@ from models.errors import UserError
 from tasks.layout import MANIFEST
 from tasks.params import SplitParams
 from tasks.split import UnsplittableClassError, assign_splits
+
+_GUESSED = "pseudo"
+"""In the manifest's note: what had pseudo-labels, in the units that are split."""
 
 
 @contextmanager
@@ -45,19 +48,33 @@ def known_clips(data: Path) -> pd.DataFrame:
 
 
 def store_clips(clips: pd.DataFrame, data: Path, split: SplitParams | None, seed: int) -> None:
-    """Write the manifest, with a note of how its splits came about."""
-    write_manifest(clips, data / MANIFEST.name, note=_split_key(split, seed) if split else "")
+    """Write the manifest, with a note of how its splits came about and of what had pseudo-labels."""
+    path = data / MANIFEST.name
+    if split is None:
+        write_manifest(clips, path)
+        return
+    before = _guessed_before(path, split, seed) if path.exists() else set()
+    guessed = before | set(clips.loc[clips["label_origin"] == PSEUDO, _split_unit(split)])
+    write_manifest(clips, path, note=_note(split, seed, guessed))
 
 
 def kept_splits(known: pd.DataFrame, data: Path, split: SplitParams, seed: int) -> dict[str, str]:
     """The assignments that stay: of sources with ``split.by: source``, else of clips.
 
-    A pseudo-label binds nobody: a source that has nothing else is free to be validated or tested on.
+    What had a pseudo-label stays in train, also when it has lost that label: a model was trained on it, and would be
+    tested on it otherwise once people label its source. Given splits are those of the table alone.
     """
-    if known.empty or (split.by != "given" and manifest_note(data / MANIFEST.name) != _split_key(split, seed)):
+    path = data / MANIFEST.name
+    if known.empty:
         return {}
     bound = known[_is_settled(known)]
-    return dict(zip(bound[_split_unit(split)], bound["split"], strict=True))
+    kept = dict(zip(bound[_split_unit(split)], bound["split"], strict=True))
+    if split.by == "given":
+        return kept
+    if not _is_dealt_by(path, split, seed):
+        return {}
+    pseudo = known.loc[known["label_origin"] == PSEUDO, _split_unit(split)]
+    return dict.fromkeys([*pseudo, *_guessed_before(path, split, seed)], "train") | kept
 
 
 def labelled(clips: pd.DataFrame, known: pd.DataFrame, by_person: Mapping[str, str]) -> pd.DataFrame:
@@ -158,5 +175,19 @@ def _split_unit(split: SplitParams) -> str:
     return "source_id" if split.by == "source" else "clip_id"
 
 
-def _split_key(split: SplitParams, seed: int) -> str:
-    return json.dumps({**split.model_dump(), "seed": seed}, sort_keys=True)
+def _note(split: SplitParams, seed: int, guessed: Collection[str]) -> str:
+    rules = {**split.model_dump(), "seed": seed}
+    return json.dumps(rules | ({_GUESSED: sorted(guessed)} if guessed else {}), sort_keys=True)
+
+
+def _is_dealt_by(path: Path, split: SplitParams, seed: int) -> bool:
+    note: dict[str, object] = json.loads(manifest_note(path) or "{}")
+    rules: dict[str, object] = json.loads(_note(split, seed, ()))
+    return {key: value for key, value in note.items() if key != _GUESSED} == rules
+
+
+def _guessed_before(path: Path, split: SplitParams, seed: int) -> set[str]:
+    """Sources, or else clips, that have or had pseudo-labels; none where the splits were dealt by other rules."""
+    if not _is_dealt_by(path, split, seed):
+        return set()
+    return set(json.loads(manifest_note(path)).get(_GUESSED, ()))

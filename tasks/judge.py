@@ -17,17 +17,19 @@ from numpy.typing import NDArray
 
 from models.build import VideoModel
 from models.clips.loader import ClipLoader
-from models.clips.manifest import labels_of, read_manifest
+from models.clips.manifest import labels_of
 from models.errors import UserError
 from models.predict import predict
-from models.saved import load_model, read_card
+from models.saved import load_model
 from tasks import layout
 from tasks.decisions import Decision, decision, decisions, record
 from tasks.gate.compare import slices, worlds
 from tasks.gate.cost import Measure, cost_of
+from tasks.gate.floors import demand_known_floors, idle_floors
 from tasks.gate.latency import median_latencies_ms
-from tasks.gate.limits import breaches, demand_known_floors, tolerated
-from tasks.gate.outcome import outcome_of, sentences
+from tasks.gate.limits import breaches, tolerated
+from tasks.gate.listed import listed
+from tasks.gate.outcome import MOST_CLAUSES, outcome_of, sentences
 from tasks.gate.show import show
 from tasks.gate.verdict import Verdict
 from tasks.gate.worlds import HeldOut, held_out, past_of
@@ -38,6 +40,7 @@ from tasks.registry.client import find_version, registry
 from tasks.registry.lock import alone_with
 from tasks.registry.names import KEY
 from tasks.registry.trust import verified_model
+from tasks.report.environment import visible
 from tasks.statistics.bootstrap import is_rough
 
 if TYPE_CHECKING:
@@ -72,12 +75,7 @@ def judge(workspace: Path, params: Params, version: int, *, measure: Measure = m
     key = _key(name, version, champion, judged, params)
     known = _last_judged(name, version) if champion == version else decision(key)
     if known is None:
-        demand_known_floors(
-            read_manifest(workspace / layout.MANIFEST),
-            read_card(workspace / layout.MODEL)["labels"],
-            params.judge,
-            params.watch,
-        )
+        demand_known_floors(workspace, params.judge, params.watch)
         if champion is None or champion == version:
             verdict = _first(workspace, params, version, champion, measure)
         else:
@@ -111,7 +109,9 @@ def _first(workspace: Path, params: Params, version: int, champion: int | None, 
     reason = "it is the champion itself" if champion == version else "there is no champion"
     text = f"Version {version} has nothing to be compared with: {reason}."
     if beyond := breaches(parts, cost, params.judge):
-        text += f" Beyond a limit, and not blocked for that: {'; '.join(beyond)}."
+        text += f" Beyond a limit, and not blocked for that: {listed(beyond, MOST_CLAUSES, '; ')}."
+    if idle := idle_floors(parts, params.judge):
+        text += f" {_idle(idle)}"
     return Verdict(version, champion, "first", text, params.judge.tolerance, params.judge.confidence, slices=parts,
                    cost=cost)  # fmt: skip
 
@@ -140,7 +140,9 @@ def _compared(
     said = sentences(version, champion, new, old, tolerance=rules.tolerance, confidence=rules.confidence, blocks=blocks)
     notes = _notes(test, theirs.unknown(test.clips))
     if low := tolerated(parts):
-        notes.append(f"Below a floor, as the champion is: {'; '.join(low)}.")
+        notes.append(f"Below a floor, as the champion is: {listed(low, MOST_CLAUSES, '; ')}.")
+    if idle := idle_floors(parts, rules):
+        notes.append(_idle(idle))
     return Verdict(
         version,
         champion,
@@ -175,10 +177,15 @@ def _notes(test: HeldOut, unknown: list[str]) -> list[str]:
     if any(is_rough(clips["source_id"]) for _, clips in test.clips.groupby("world")):
         notes.append("So few sources make the interval rough.")
     if unknown:
-        notes.append(f"The champion does not know {', '.join(unknown)}; clips of those count against it.")
+        names = listed([*map(visible, unknown)], MOST_CLAUSES)
+        notes.append(f"The champion does not know {names}; clips of those count against it.")
     if test.chosen:
         notes.append(f"{test.chosen} new clips do not count: people were asked for them where a model was unsure.")
     return notes
+
+
+def _idle(names: list[str]) -> str:
+    return f"There is no test clip for the floor of {listed(names, MOST_CLAUSES)}."
 
 
 def _challengers_correct(workspace: Path, clips: pd.DataFrame) -> NDArray[np.bool_]:

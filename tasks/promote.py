@@ -1,5 +1,6 @@
 """Make a version champion, take that back, name a challenger."""
 
+import logging
 import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -16,6 +17,12 @@ from tasks.registry.trust import verify_everything
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+
+logger = logging.getLogger(__name__)
+
+
+class ChampionChangedError(UserError):
+    """The champion is not the one any more that was there when a promotion began."""
 
 
 @dataclass(frozen=True)
@@ -77,18 +84,19 @@ def rollback(name: str, *, who: str, why: str) -> Promotion:
 def introduce(name: str, version: int, params: PromoteParams) -> None:
     """Make a newly registered ``version`` challenger, or champion where it is the first and ``params`` say so.
 
+    Where a person makes another one champion meanwhile it is a challenger.
+
     Raises:
-        UserError: As :func:`promote`.
+        UserError: The version does not exist, or a file of it is not what was registered.
     """
     client = registry()
     with alone_with(name):
         reign = observe(client, name)
     if reign.current == version:
         return
-    if params.first and reign.current is None and not reign.earlier:
-        why = "the first version of a name becomes champion (promote.first in params.yaml)"
-        _crown(client, "promote", name, version, seen=None, who="policy", why=why)
-    else:
+    why = "the first version of a name becomes champion (promote.first in params.yaml)"
+    is_first = params.first and reign.current is None and not reign.earlier
+    if not is_first or _crowned_by_policy(client, name, version, seen=None, why=why) is None:
         set_challenger(name, version)
 
 
@@ -96,13 +104,13 @@ def promote_clear_win(name: str, verdict: Verdict, params: JudgeParams) -> bool:
     """Make the judged version champion where ``params`` let policy do it and ``verdict`` is a clear win.
 
     Once: a version that was champion before lost that to a person, or to a better one. A verdict against another
-    champion than the present one says nothing.
+    champion than the present one says nothing, and a person who promotes meanwhile goes first.
 
     Returns:
         Whether it became champion now.
 
     Raises:
-        UserError: As :func:`promote`.
+        UserError: The version does not exist, or a file of it is not what was registered.
     """
     if params.promote != "auto" or verdict.outcome != "better":
         return False
@@ -112,7 +120,8 @@ def promote_clear_win(name: str, verdict: Verdict, params: JudgeParams) -> bool:
     if reign.current != verdict.champion or was_champion(name, verdict.version):
         return False
     why = f"a clear win is promoted (judge.promote in params.yaml): {verdict.text}"
-    return _crown(client, "promote", name, verdict.version, seen=verdict.champion, who="policy", why=why).changed
+    promotion = _crowned_by_policy(client, name, verdict.version, seen=verdict.champion, why=why)
+    return promotion is not None and promotion.changed
 
 
 def set_challenger(name: str, version: int) -> None:
@@ -140,6 +149,17 @@ def _challenger(client: "MlflowClient", name: str) -> int:
     return challenger
 
 
+def _crowned_by_policy(
+    client: "MlflowClient", name: str, version: int, *, seen: int | None, why: str
+) -> Promotion | None:
+    """None where the champion changed meanwhile: a round does not fail because a person was faster."""
+    try:
+        return _crown(client, "promote", name, version, seen=seen, who="policy", why=why)
+    except ChampionChangedError as error:
+        logger.warning("%s", error)
+        return None
+
+
 def _crown(
     client: "MlflowClient", kind: str, name: str, version: int, *, seen: int | None, who: str, why: str
 ) -> Promotion:
@@ -160,12 +180,14 @@ def _crown(
 
 def _refused(
     kind: str, name: str, version: int, seen: int | None, current: int | None, who: str, why: str
-) -> UserError:
+) -> ChampionChangedError:
     what = f"did not make version {version} champion"
     reason = f"the champion changed meanwhile from {seen or 'none'} to {current or 'none'}"
     evidence = {"who": who, "wanted": version, "wanted_why": why, "seen": seen, "found": current}
     record(kind, name, what, reason, evidence, key=f"{kind}:{name}:{uuid.uuid4()}")
-    return UserError(f"{name}: {reason}, so version {version} was not made champion; look at it and try again")
+    return ChampionChangedError(
+        f"{name}: {reason}, so version {version} was not made champion; look at it and try again"
+    )
 
 
 def _nothing_to_go_back_to(name: str, reign: Reign) -> str:

@@ -2,7 +2,8 @@
 
 Clips that the model did not train on, as the model sees them. Their rows travel with the registered version, so that a
 champion is always watched against its own reference. Some of the clips that it did train on (split ``train``) are there
-too: what has to be fitted on neither side, such as the watch's projection, is fitted on them.
+too, of every source as far as there is room: what has to be fitted on neither side, such as the watch's projection, is
+fitted on them, and they say which sources were trained on.
 """
 
 import logging
@@ -64,10 +65,20 @@ def _clips(manifest: pd.DataFrame, path: Path, seed: int) -> pd.DataFrame:
     held_out = labelled[labelled["split"].isin(["val", "test"])]
     if held_out.empty:
         raise UserError(f"{path}: split: no labelled clip is in val or test; ingest more sources")
-    trained_on = manifest[manifest["split"] == "train"]
-    if len(trained_on) > _MOST_TRAINED_ON:
-        trained_on = trained_on.sample(_MOST_TRAINED_ON, random_state=seed)
+    trained_on = _spread(manifest[manifest["split"] == "train"], _MOST_TRAINED_ON, seed)
     return pd.concat([held_out, trained_on]).sort_values("clip_id", ignore_index=True)
+
+
+def _spread(clips: pd.DataFrame, most: int, seed: int) -> pd.DataFrame:
+    """At most ``most`` of ``clips``, drawn at random after one of each source.
+
+    The gate and the watch take a source that the reference lacks for one that was not trained on.
+    """
+    if len(clips) <= most:
+        return clips
+    drawn = clips.sample(frac=1.0, random_state=seed)
+    is_first_N = ~drawn["source_id"].duplicated()
+    return pd.concat([drawn[is_first_N], drawn[~is_first_N]]).head(most)
 
 
 def _pictures(clips: pd.DataFrame, data: Path, seed: int) -> "pd.Series[str]":

@@ -1,40 +1,10 @@
 """What a challenger must hold whatever it gains: floors by class and group, latency, size."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
-import pandas as pd
-
-from models.errors import UserError
 from tasks.gate.verdict import Cost, Slice
-from tasks.params import PARAMS_FILE, JudgeParams, WatchParams
+from tasks.params import JudgeParams
 from tasks.report.environment import visible
-from tasks.watch.window import group_of
-
-
-def demand_known_floors(manifest: pd.DataFrame, labels: Iterable[str], judge: JudgeParams, watch: WatchParams) -> None:
-    """Check that floors are of classes and groups that exist: a misspelt floor would hold nothing.
-
-    Args:
-        manifest: The dataset's clips.
-        labels: Classes of the models.
-        judge: Section ``judge``.
-        watch: Section ``watch``.
-
-    Raises:
-        UserError: One does not exist.
-    """
-    groups = {*watch.groups.values(), *(group_of(source, watch) for source in manifest["source_id"].unique())}
-    classes = {*labels, *manifest["label"].dropna()}
-    for field, floors, known in (
-        ("class_floors", judge.class_floors, classes),
-        ("group_floors", judge.group_floors, groups),
-    ):
-        if unknown := sorted(set(floors) - known):
-            what = "label" if field == "class_floors" else "group or source"
-            raise UserError(
-                f"{PARAMS_FILE}: judge.{field}: {unknown[0]!r} is no {what} of this dataset; correct it or take it off "
-                f"(known: {', '.join(sorted(known)[:20])})"
-            )
 
 
 def breaches(slices: Sequence[Slice], cost: Cost, params: JudgeParams) -> list[str]:

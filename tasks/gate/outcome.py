@@ -3,7 +3,11 @@
 from collections.abc import Sequence
 from typing import Literal
 
+from tasks.gate.listed import listed
 from tasks.gate.verdict import Comparison, Outcome
+
+MOST_CLAUSES = 10
+"""So many limits a sentence names; the verdict and its page have all."""
 
 Found = Literal["better", "not worse", "worse", "undecided"]
 
@@ -54,7 +58,7 @@ def sentences(
     confidence: float,
     blocks: Sequence[str] = (),
 ) -> str:
-    """The verdict in words: the outcome, both worlds with their intervals, what blocks."""
+    """The verdict in words: the outcome, both worlds with their intervals, what blocks, as far as a person reads it."""
     found = compared_outcome(new, old, tolerance)
     said = {
         "better": f"is better than champion {champion}",
@@ -70,7 +74,7 @@ def sentences(
     if found == "undecided" and not blocks and new and old:
         text += " Whether that is worth it is for people to say."
     if blocks:
-        text += f" Against it: {'; '.join(blocks)}."
+        text += f" Against it: {listed(blocks, MOST_CLAUSES, '; ')}."
     return text
 
 

@@ -5,7 +5,6 @@ checked against what was written down: the champion's reference, which names cli
 the manifest.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -17,6 +16,7 @@ from models.clips.manifest import read_manifest
 from models.errors import UserError
 from models.saved import CLIPS, read_clip_ids
 from tasks import layout
+from tasks.gate.listed import listed
 from tasks.params import SplitParams, WatchParams
 from tasks.registry.names import MODEL_FOLDER, REFERENCE
 from tasks.registry.trust import verified_files
@@ -69,11 +69,11 @@ class HeldOut:
         """Says which clips were not held out from ``champion``, if any."""
         if not self.leaked:
             return None
-        sources = _listed(self.leaked_sources)
+        sources = listed([*map(visible, self.leaked_sources)], _MOST_NAMED)
         return (
             f"{self.leaked} test clips of {sources} were trained or validated on, as the reference of champion "
             f"{champion} or the manifest says, and do not count; see what changed in section split or base.seed of "
-            "params.yaml"
+            "params.yaml, and whether a model had pseudo-labelled them before people labelled them"
         )
 
 
@@ -136,8 +136,3 @@ def _world(clip_id: str, past: Past | None) -> World:
     if past is None:
         return "new"
     return "old" if past.clip_ids is None or clip_id in past.clip_ids else "new"
-
-
-def _listed(names: Sequence[str]) -> str:
-    shown = ", ".join(map(visible, names[:_MOST_NAMED]))
-    return shown if len(names) <= _MOST_NAMED else f"{shown} and {len(names) - _MOST_NAMED} more"

@@ -111,8 +111,8 @@ class PseudoLabelled:
 def pseudo_label(outputs: Outputs, data: Path, threshold: float, split: SplitParams, *, seed: int) -> PseudoLabelled:
     """Label by the model what nobody has labelled, mark it, and take back the pseudo-labels of earlier models.
 
-    They go to the split train, never to val or test, and decide nothing: a source with nothing else is still free, and
-    where people's labels bring it into val or test its pseudo-labels go.
+    They go to the split train, never to val or test: a source that is validated or tested on gets none, and one that
+    had any is never validated or tested on (:func:`tasks.dataset.kept_splits`).
 
     Args:
         outputs: What the model made of clips of the dataset.

@@ -1,9 +1,10 @@
+import json
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from models.clips.manifest import PERSON, PSEUDO
+from models.clips.manifest import PERSON, PSEUDO, manifest_note
 from models.errors import UserError
 from tasks.dataset import alone_in, kept_splits, labelled, settled, store_clips
 from tasks.params import SplitParams
@@ -29,6 +30,25 @@ def test_unlabelled_clips_hide_no_split_of_their_source(clips: pd.DataFrame, tmp
     assert kept == {"cam0": "train", "cam1": "train", "cam2": "train", "cam3": "val", "cam4": "test"}
     found = settled(labelled(clips, clips, {}), kept, SPLIT, SEED).clips
     assert found.loc[found["label"].isna(), "split"].isna().all()
+
+
+@pytest.mark.parametrize(("by", "unit"), [("source", "source_id"), ("time", "clip_id")])
+def test_what_had_a_pseudo_label_stays_in_train_until_the_rules_change(clips, tmp_path: Path, by, unit) -> None:
+    split = SplitParams(by=by)
+    new = clips.index[clips["source_id"] == "new0"][0]
+    clips.loc[new, ["label", "label_origin", "split"]] = ["left", PSEUDO, "train"]
+    store_clips(clips, tmp_path / "data", split, SEED)
+    assert kept_splits(clips, tmp_path / "data", split, SEED)[clips[unit][new]] == "train"
+    clips.loc[new, ["label", "label_origin", "split"]] = None
+    store_clips(clips, tmp_path / "data", split, SEED)
+    assert kept_splits(clips, tmp_path / "data", split, SEED)[clips[unit][new]] == "train"
+    assert kept_splits(clips, tmp_path / "data", split, SEED + 1) == {}
+
+
+def test_a_manifest_without_pseudo_labels_is_the_bytes_that_it_was(clips: pd.DataFrame, tmp_path: Path) -> None:
+    store_clips(clips, tmp_path / "data", SPLIT, SEED)
+    note = json.loads(manifest_note(tmp_path / "data" / "manifest.parquet"))
+    assert note == {**SPLIT.model_dump(), "seed": SEED}
 
 
 def test_what_a_person_said_holds_and_no_source_takes_a_label_away(clips: pd.DataFrame) -> None:

@@ -285,6 +285,15 @@ def test_a_floor_of_an_unknown_class_or_group_is_a_sentence(place):
             judge(place / "two", params_with("actions", **rules), 2, measure=as_fast)
 
 
+def test_a_group_with_a_floor_and_without_a_source_is_a_note(met):
+    params = params_with("met", group_floors={"roof": 0.9}).model_copy(
+        update={"watch": WatchParams(groups={"roof-*": "roof"})}
+    )
+    verdict = judge(met, params, 2, measure=as_fast)
+    assert verdict.blocks == ()
+    assert verdict.text.endswith("There is no test clip for the floor of group roof.")
+
+
 def test_other_groups_are_other_terms_and_who_promotes_is_not(place):
     promote("actions", 1, who="test", why="")
     before = judge(place / "two", params_with("actions"), 2, measure=as_fast)

@@ -269,6 +269,29 @@ def test_a_win_against_another_champion_is_none(three):
     assert champion(three) == 3
 
 
+def a_person_promotes_meanwhile(monkeypatch, name: str, version: int) -> None:
+    """While policy checks the files of its version a person makes ``version`` champion."""
+    check = module.verify_everything
+    monkeypatch.setattr(module, "verify_everything", lambda *each: (check(*each), in_the_ui(name, version)))
+
+
+def test_policy_gives_way_to_a_person_who_promotes_meanwhile_and_the_round_goes_on(three, monkeypatch, caplog):
+    promote(three, 1, who="ada", why="")
+    a_person_promotes_meanwhile(monkeypatch, three, 3)
+    assert promote_clear_win(three, win(2, 1), AUTO) is False
+    assert champion(three) == 3
+    row = decisions(1, three)[0]
+    assert (row.what, row.evidence["who"]) == ("did not make version 2 champion", "policy")
+    assert "from 1 to 3" in caplog.text
+
+
+def test_a_first_version_is_a_challenger_where_a_person_promotes_another_meanwhile(three, monkeypatch):
+    a_person_promotes_meanwhile(monkeypatch, three, 3)
+    introduce(three, 1, PromoteParams(first=True))
+    assert champion(three) == 3
+    assert version_with_alias(registry(), three, "challenger") == 1
+
+
 def test_a_promotion_by_policy_that_was_killed_is_made_by_the_next_start(three, monkeypatch):
     promote(three, 1, who="ada", why="")
     with monkeypatch.context() as patch:

@@ -1,4 +1,7 @@
+from pathlib import Path
+
 import numpy as np
+import pandas as pd
 import pytest
 
 from models.build import build_model
@@ -7,6 +10,7 @@ from models.clips.manifest import read_manifest, write_manifest
 from models.errors import UserError
 from models.predict import predict
 from models.saved import load_model, save_model
+from tasks import reference as module
 from tasks.labelling.outputs import read_outputs
 from tasks.reference import reference
 from tasks.watch.outputs import FACTS, read_watched
@@ -53,6 +57,26 @@ def test_labelling_reads_it(place):
 def test_the_same_inputs_give_the_same_bytes(place):
     first = made(place).read_bytes()
     assert made(place).read_bytes() == first
+
+
+def chosen(num_train_sources: int, clips_each: int, monkeypatch, most: int = 40) -> pd.DataFrame:
+    """What the reference takes of train, with room for ``most`` clips."""
+    monkeypatch.setattr(module, "_MOST_TRAINED_ON", most)
+    sources = [f"cam{number:02}" for number in range(num_train_sources) for _ in range(clips_each)]
+    train = pd.DataFrame({"source_id": sources, "split": "train"})
+    clips = pd.concat([train, pd.DataFrame({"source_id": ["held-out"], "split": ["test"]})], ignore_index=True)
+    clips = clips.assign(label="left", label_origin=None, clip_id=[f"{number:04}" for number in range(len(clips))])
+    found = module._clips(clips, Path("manifest.parquet"), seed=0)
+    return found[found["split"] == "train"]
+
+
+def test_every_source_that_was_trained_on_is_there_as_far_as_there_is_room(monkeypatch):
+    spread = chosen(30, 2, monkeypatch)
+    assert (len(spread), spread["source_id"].nunique()) == (40, 30)
+    assert spread["clip_id"].is_unique
+    assert chosen(60, 2, monkeypatch)["source_id"].nunique() == 40
+    assert len(chosen(5, 2, monkeypatch)) == 10
+    pd.testing.assert_frame_equal(chosen(30, 2, monkeypatch), spread)
 
 
 def test_pseudo_labels_are_no_reference_and_without_any_there_is_none(place):

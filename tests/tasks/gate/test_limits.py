@@ -1,12 +1,10 @@
 import re
 
-import pandas as pd
 import pytest
 
-from models.errors import UserError
-from tasks.gate.limits import breaches, demand_known_floors, tolerated
+from tasks.gate.limits import breaches, tolerated
 from tasks.gate.verdict import Cost, Slice
-from tasks.params import JudgeParams, WatchParams
+from tasks.params import JudgeParams
 from tests.support.verdicts import part
 
 CHEAP = Cost(30.0, 12.0, 30.0, 12.0)
@@ -55,20 +53,3 @@ def test_slow_or_big_is_named_with_its_limit(cost, params, says):
 def test_within_limits_nothing_is_said():
     assert breaches([part("class", "bow", 0.1)], Cost(44.0, 12.0, 30.0, 12.0), JudgeParams()) == []
     assert breaches([], Cost(1e6, 1e6, 1.0, 1.0), JudgeParams(max_slowdown=None, max_size_mb=None)) == []
-
-
-def test_a_floor_of_what_does_not_exist_is_a_sentence():
-    manifest = pd.DataFrame({"source_id": ["lobby-1", "yard"], "label": ["bow", None]})
-    watch = WatchParams(groups={"lobby-*": "lobby"})
-    demand_known_floors(
-        manifest,
-        ["wave"],
-        JudgeParams(class_floors={"bow": 0.1, "wave": 0.1}, group_floors={"lobby": 0.1, "yard": 0.2}),
-        watch,
-    )
-    for floors, says in (
-        ({"class_floors": {"bwo": 0.1}}, r"params.yaml: judge.class_floors: 'bwo' is no label.*known: bow, wave"),
-        ({"group_floors": {"lobby-1": 0.1}}, r"judge.group_floors: 'lobby-1' is no group or source.*lobby, yard"),
-    ):
-        with pytest.raises(UserError, match=says):
-            demand_known_floors(manifest, ["wave"], JudgeParams(**floors), watch)

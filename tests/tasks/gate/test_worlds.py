@@ -78,6 +78,7 @@ def test_clips_that_the_champion_was_not_kept_from_are_left_out_and_named(place,
     assert said is not None
     assert said.startswith("8 test clips of cam4 were trained or validated on, as the reference of champion 7")
     assert "section split or base.seed" in said
+    assert "whether a model had pseudo-labelled them" in said
 
 
 def test_by_source_a_source_that_was_trained_on_tests_none_of_its_clips(place):

@@ -128,22 +128,40 @@ def test_sources_that_are_validated_or_tested_on_get_none(data: Path) -> None:
     assert (after.groupby("source_id")["split"].nunique() == 1).all()
 
 
-def test_people_decide_the_split_of_a_source_and_its_pseudo_labels_go(data: Path) -> None:
-    label_by_model(data)
-    clips = manifest_of(data)
-    asked = clips[clips["label_origin"] == PSEUDO].groupby("source_id").head(1).index
+def label_by_people(data: Path, clip_ids) -> None:
     answers = data.parent / "labels.csv"
-    answers.write_text("clip_id,label\n" + "".join(f"{clip},left\n" for clip in asked))
+    answers.write_text("clip_id,label\n" + "".join(f"{clip},left\n" for clip in clip_ids))
     receive(answers, data, SPLIT, seed=SEED)
+
+
+def one_of_each_new_source(data: Path) -> pd.Index:
+    clips = manifest_of(data)
+    return clips[clips["source_id"].str.startswith("new")].groupby("source_id").head(1).index
+
+
+def test_a_source_that_had_pseudo_labels_is_never_tested_on_when_people_label_it(data: Path) -> None:
+    label_by_model(data)
+    asked = one_of_each_new_source(data)
+    label_by_people(data, asked)
     after = manifest_of(data)
     assert (after.loc[asked, "label_origin"] == PERSON).all()
-    tested = after.loc[asked][after.loc[asked, "split"] != "train"]["source_id"]
-    assert len(tested) > 0
-    pseudo = after[after["label_origin"] == PSEUDO]
-    assert len(pseudo) > 0
-    assert set(pseudo["split"]) == {"train"}
-    assert not set(pseudo["source_id"]) & set(tested)
-    assert after.loc[after["label"].isna(), ["label_origin", "split"]].isna().all(axis=None)
+    assert set(after.loc[asked, "split"]) == {"train"}
+    assert (after["label_origin"] == PSEUDO).sum() == 20 - len(asked)
+
+
+def test_nor_when_its_pseudo_labels_were_taken_back_before(data: Path) -> None:
+    label_by_model(data)
+    label_by_model(data, threshold=0.995)
+    assert manifest_of(data)["label_origin"].isna().all()
+    asked = one_of_each_new_source(data)
+    label_by_people(data, asked)
+    assert set(manifest_of(data).loc[asked, "split"]) == {"train"}
+
+
+def test_people_decide_the_split_of_sources_that_had_none(data: Path) -> None:
+    asked = one_of_each_new_source(data)
+    label_by_people(data, asked)
+    assert set(manifest_of(data).loc[asked, "split"]) != {"train"}
 
 
 def test_a_class_that_is_only_guessed_is_left_out(data: Path) -> None:
