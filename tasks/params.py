@@ -212,6 +212,7 @@ class WatchParams(Section):
         cooldown_days: Between two retrainings.
         runs_per_week: Retrainings that the watch may start in seven days; 0 for none.
         hours_per_week: Hours of training that they may take together.
+        attempts: Runs that may fail or be killed for one decision to retrain; after them it is a person's turn.
         min_labels: Labelled clips of the window without which retraining has nothing to learn from.
         request_clips: Clips that people are asked to label at a time.
         request_at_random: So many of them are drawn at random, and accuracy is measured on these: of the others the
@@ -235,6 +236,7 @@ class WatchParams(Section):
     cooldown_days: Annotated[float, Field(ge=0.0)] = 2.0
     runs_per_week: Annotated[int, Field(ge=0)] = 2
     hours_per_week: Positive = 24.0
+    attempts: Annotated[int, Field(ge=1)] = 3
     min_labels: Annotated[int, Field(ge=1)] = 20
     request_clips: Annotated[int, Field(ge=1)] = 60
     request_at_random: Annotated[int, Field(ge=0)] = 30
