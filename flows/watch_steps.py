@@ -22,7 +22,6 @@ logger = logging.getLogger(__name__)
 DRIFT = "video.drift.detected"
 _NAMESPACE = uuid.UUID("3f0f6a52-5f0e-4a55-9a3f-6d8a5c1d9e77")
 _FAILED = ("FAILED", "CRASHED")
-_MOST_ATTEMPTS = 3
 _UNDER_WAY = ("SCHEDULED", "PENDING", "RUNNING", "PAUSED", "CANCELLING")
 
 
@@ -55,25 +54,34 @@ def show(found: Watched) -> None:
 def announce(found: Watched) -> None:
     """Emit an event for each decision to retrain that no round has answered, unless one is at it.
 
-    So an event that was lost is emitted again by the next watch. The event's id is made of the decision and of the
-    watch: a watch that is done again emits the same event, and the server takes it once.
+    So an event that was lost is emitted again by the next watch. The event's id is made of the decision, of the watch
+    and of the number of runs that there were: a watch that is done again emits the same event, which the server takes
+    once, and another one when the run that came of it has died.
     """
+    attempts = load_params(main_checkout() / PARAMS_FILE).watch.attempts
     for decision in unanswered(found.champion.name, found.champion.version):
         states = _states_of_runs(decision.key)
+        failed = sum(state in _FAILED for state in states)
         if any(state in _UNDER_WAY for state in states):
             logger.info("a retraining for %s is under way", decision.key)
-        elif sum(state in _FAILED for state in states) >= _MOST_ATTEMPTS:
-            logger.warning("%d rounds for %s have failed; see why, and run `videoloop run`", len(states), decision.key)
+        elif failed >= attempts:
+            logger.warning(
+                "%d rounds for %s have failed, and no more are started; see why in the Prefect UI, and raise "
+                "watch.attempts in params.yaml to let the watch start another",
+                failed,
+                decision.key,
+            )
         else:
-            _emit([_event(decision, group, found.findings.key) for group in decision.evidence["groups"][:1]])
+            occasion = f"{found.findings.key} {len(states)}"
+            _emit([_event(decision, group, occasion) for group in decision.evidence["groups"][:1]])
 
 
-def _event(decision: Decision, group: str, watch_key: str) -> Event:
+def _event(decision: Decision, group: str, occasion: str) -> Event:
     shown = {
         key: decision.evidence[key] for key in ("version", "groups", "evidence", "limit", "alarm", "tests", "harm")
     }
     return Event(
-        id=uuid.uuid5(_NAMESPACE, f"{decision.key} {watch_key}"),
+        id=uuid.uuid5(_NAMESPACE, f"{decision.key} {occasion}"),
         event=DRIFT,
         resource=Resource.model_validate({"prefect.resource.id": f"video-source.{group}"}),
         payload={"decision": decision.key, "name": decision.subject, "why": decision.why, **shown},

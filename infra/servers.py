@@ -23,11 +23,13 @@ from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
 from infra import automations
+from infra.lost_runs import report_lost_runs
 from models.errors import UserError
 from tasks.kept_secret import kept_secret
 from tasks.settings import Settings, prefect_environment, settings
 
 WORK_POOL = "videoloop"
+_WORKER = "videoloop-local"
 _WEBHOOK_KEY = "MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY"
 _PATIENCE_S = 300  # a server that is alive may be slow: on a loaded machine MLflow took more than two minutes
 
@@ -91,6 +93,9 @@ def up(say: Callable[[str], None]) -> dict[str, Server]:
         if "worker" not in servers:
             say("deploying the flows and starting their worker")
             _prepare_prefect(config, servers["prefect"], fresh="prefect" in started)
+            with patient_session() as session:
+                for name in report_lost_runs(session, servers["prefect"].url, pool=WORK_POOL, worker=_WORKER):
+                    say(f"the run {name} was killed together with its worker")
             servers["worker"] = _start_worker(config, servers["prefect"])
             _write(config, servers)
         return servers
@@ -190,7 +195,7 @@ def _start_prefect(config: Settings) -> Server:
 
 
 def _start_worker(config: Settings, prefect: Server) -> Server:
-    command = [sys.executable, "-m", "prefect", "worker", "start", "--pool", WORK_POOL, "--name", "videoloop-local"]
+    command = [sys.executable, "-m", "prefect", "worker", "start", "--pool", WORK_POOL, "--name", _WORKER]
     return _spawn("worker", command, "", config, {"PREFECT_API_URL": prefect.url})
 
 

@@ -231,6 +231,7 @@ class WatchParams(Section):
         cooldown_days: Between two retrainings.
         runs_per_week: Retrainings that the watch may start in seven days; 0 for none.
         hours_per_week: Hours of training that they may take together.
+        attempts: Runs that may fail or be killed for one decision to retrain; after them it is a person's turn.
         min_labels: Labelled clips since the change, of sources that are not held out, without which retraining has
             nothing to learn from.
         patience_days: So long people have to answer a labelling request before an estimate from confidence alone may
@@ -261,6 +262,7 @@ class WatchParams(Section):
     cooldown_days: Annotated[float, Field(ge=0.0)] = 2.0
     runs_per_week: Annotated[int, Field(ge=0)] = 2
     hours_per_week: Positive = 24.0
+    attempts: Annotated[int, Field(ge=1)] = 3
     min_labels: Annotated[int, Field(ge=1)] = 20
     patience_days: Annotated[float, Field(ge=0.0)] = 7.0
     request_clips: Annotated[int, Field(ge=1)] = 60

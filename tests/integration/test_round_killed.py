@@ -1,95 +1,20 @@
 """A round that is killed in every step in turn, and started again each time, leaves one round's worth of results."""
 
-import os
-import signal
 import sqlite3
-import subprocess
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
 
-import psutil
 import pytest
 
-from tests.support.clone import CLIPS_PER_LABEL, COMMAND, LABELS, NUM_CAMERAS, Clone, clone_in, stages_run
+from tests.support.clone import CLIPS_PER_LABEL, LABELS, NUM_CAMERAS, Clone, clone_in, stages_run
+from tests.support.killing import Running, orphans
 
 # The first test waits for ten attempts.
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(1800)]
 
-_PATIENCE_S = 240
 STAGES = ["validate", "search", "fine_tune", "evaluate", "reference", "report"]
-
-
-class Running:
-    """A round under way, in a process group of its own."""
-
-    def __init__(self, clone: Clone, log: Path) -> None:
-        self.clone = clone
-        self._log = log
-        with log.open("wb") as output:
-            self.process = subprocess.Popen(
-                [*COMMAND, "run", "--source", str(clone.source)],
-                cwd=clone.root,
-                env=clone.environment,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-
-    def __enter__(self) -> "Running":
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        if self.process.poll() is None:
-            self.kill(whole_group=True)
-
-    @property
-    def said(self) -> str:
-        return self._log.read_text(errors="replace")
-
-    def runs(self, module: str) -> bool:
-        """Whether a process of the clone runs ``python -m module``."""
-        return any(["-m", module] == process.info["cmdline"][1:3] for process in of_the_round(self.clone))
-
-    def wrote(self, pattern: str) -> bool:
-        return any(self.clone.home.glob(f"runs/*/{pattern}"))
-
-    def tracked(self, name: str) -> bool:
-        return name in [run["run_name"] for run in self.clone.mlflow_runs()]
-
-    def wait_for(self, reached: Callable[["Running"], bool]) -> None:
-        deadline = time.monotonic() + _PATIENCE_S
-        while not reached(self):
-            assert self.process.poll() is None, f"it ended before it could be killed:\n{self.said}"
-            assert time.monotonic() < deadline, self.said
-            time.sleep(0.01)
-
-    def kill(self, *, whole_group: bool) -> None:
-        (os.killpg if whole_group else os.kill)(self.process.pid, signal.SIGKILL)
-        self.process.wait()
-
-
-def of_the_round(clone: Clone) -> list[psutil.Process]:
-    """Processes that work in the clone, but for its servers."""
-    found = []
-    for process in psutil.process_iter(["pid", "cmdline", "cwd", "status"]):
-        here = str(process.info["cwd"] or "").startswith(str(clone.root))
-        served = process.info["cwd"] == str(clone.home)
-        if here and not served and process.info["status"] != psutil.STATUS_ZOMBIE:
-            found.append(process)
-    return found
-
-
-def orphans(clone: Clone) -> list[str]:
-    """What is left of a killed round once what was about to die has died."""
-    deadline = time.monotonic() + 60
-    while (left := of_the_round(clone)) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return [" ".join(process.info["cmdline"]) for process in left]
 
 
 @dataclass(frozen=True)
@@ -108,11 +33,11 @@ class Moment:
 
 
 MOMENTS = [
-    Moment("ingest", lambda run: run.wrote("data/shards/*")),
-    Moment("validate", lambda run: run.wrote("results/validate/*")),
+    Moment("ingest", lambda run: run.wrote("runs/*/data/shards/*")),
+    Moment("validate", lambda run: run.wrote("runs/*/results/validate/*")),
     Moment("search", lambda run: "trial 0:" in run.said and run.runs("tasks.trial"), whole_group=False),
     Moment("fine_tune", lambda run: "epoch 3 (" in run.said),
-    Moment("evaluate", lambda run: run.wrote("results/evaluate/*")),
+    Moment("evaluate", lambda run: run.wrote("runs/*/results/evaluate/*")),
     # These are still importing their libraries then, and cannot have asked to die with their parent yet.
     Moment("reference", lambda run: run.runs("tasks.reference"), whole_group=False),
     Moment("report", lambda run: run.runs("tasks.report"), whole_group=False),
@@ -148,16 +73,16 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clone]:
 @pytest.fixture(scope="module")
 def story(clone: Clone, tmp_path_factory: pytest.TempPathFactory) -> Story:
     logs = tmp_path_factory.mktemp("logs")
-    story = Story({}, {}, [])
+    command, story = ("run", "--source", clone.source), Story({}, {}, [])
     for moment in MOMENTS:
-        with Running(clone, logs / moment.step) as run:
+        with Running(clone, logs / moment.step, *command) as run:
             run.wait_for(moment.reached)
             run.kill(whole_group=moment.whole_group)
             story.said[moment.step] = run.said
         story.left[moment.step] = orphans(clone)
         story.workspaces.append([path.stem for path in (clone.home / "runs").glob("*.json")])
-    with Running(clone, logs / "end") as run:
-        assert run.process.wait(timeout=_PATIENCE_S) == 0, run.said
+    with Running(clone, logs / "end", *command) as run:
+        run.wait_for_end()
         story.said["end"] = run.said
     return story
 

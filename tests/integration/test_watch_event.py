@@ -34,7 +34,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         add_champion(tmp_path / "champion")
         comes_in(Clips(cameras(40, 60), days=(8,), strange=True), wrong=True)
         (tmp_path / "checkout").mkdir()
-        write_params(tmp_path / "checkout" / "params.yaml", watch_params())
+        write_params(tmp_path / "checkout" / "params.yaml", watch_params(attempts=2))
         monkeypatch.chdir(tmp_path / "checkout")
         yield tmp_path
 
@@ -75,6 +75,11 @@ def runs(url: str, at_least: int, within_s: float) -> list[dict[str, Any]]:
         time.sleep(0.5)
 
 
+def crash(url: str, run: dict[str, Any]) -> None:
+    lost = {"state": {"type": "CRASHED", "name": "Crashed"}, "force": True}
+    post(f"{url}/flow_runs/{run['id']}/set_state", lost)
+
+
 def test_drift_starts_one_retraining_whatever_is_repeated_restarted_or_lost(place: Path) -> None:
     with prefect_server(place / "prefect") as url:
         deploy(url)
@@ -85,9 +90,14 @@ def test_drift_starts_one_retraining_whatever_is_repeated_restarted_or_lost(plac
     with prefect_server(place / "prefect") as url:
         assert look(url, NOW) == "retrain"
         assert [found["id"] for found in runs(url, 2, _QUIET_S)] == [run["id"]]
-        lost = {"state": {"type": "CRASHED", "name": "Crashed"}, "force": True}
-        post(f"{url}/flow_runs/{run['id']}/set_state", lost)
+        crash(url, run)
+        assert look(url, NOW) == "retrain", "it is the same watch, done again"
+        (again,) = [found for found in runs(url, 2, _PATIENCE_S) if found["id"] != run["id"]]
+        assert again["parameters"] == {"decision": decision.key}
+        crash(url, again)
         assert look(url, NOW + timedelta(days=1)) == "nothing"
-        again = [found for found in runs(url, 2, _PATIENCE_S) if found["id"] != run["id"]]
-        assert [found["parameters"] for found in again] == [{"decision": decision.key}]
-    assert [row.evidence["action"] for row in decisions(None, NAME, "watch")] == ["nothing", "retrain"]
+        assert len(runs(url, 3, _QUIET_S)) == 2, "two attempts are all that params.yaml allows"
+        write_params(place / "checkout" / "params.yaml", watch_params(attempts=3))
+        assert look(url, NOW + timedelta(days=1)) == "nothing"
+        assert [found["parameters"] for found in runs(url, 3, _PATIENCE_S)] == [{"decision": decision.key}] * 3
+    assert [row.evidence["action"] for row in decisions(None, NAME, "watch")] == ["nothing", "nothing", "retrain"]

@@ -1,12 +1,14 @@
 """A clone of this repository whose rounds take seconds, used as a person uses theirs: through the command line."""
 
+import json
 import os
 import re
 import shutil
+import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +73,22 @@ class Clone:
     def mlflow(self) -> str:
         """Where its MLflow server answers once it is up."""
         return f"http://127.0.0.1:{self.environment['VIDEOLOOP_MLFLOW_PORT']}"
+
+    @property
+    def prefect(self) -> str:
+        """The API of its Prefect server once that is up."""
+        return f"http://127.0.0.1:{self.environment['VIDEOLOOP_PREFECT_PORT']}/api"
+
+    @property
+    def decision_log(self) -> Path:
+        """The file of its decision log."""
+        return self.home / "videoloop.db"
+
+    def decisions(self, kind: str) -> list[dict[str, Any]]:
+        """The evidence of every row of its decision log of that kind, oldest first."""
+        with closing(sqlite3.connect(self.decision_log)) as database:
+            rows = database.execute("SELECT evidence FROM decisions WHERE kind = ? ORDER BY id", (kind,))
+            return [json.loads(evidence) for (evidence,) in rows]
 
     def videoloop(self, *arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run a command of ours to its end."""
@@ -163,11 +181,12 @@ def steps_of(said: str) -> dict[str, float]:
     return {step: float(seconds) for step, seconds, _ in rows}
 
 
-def write_source(folder: Path) -> Path:
-    """Write the films that the clone's rounds are about."""
-    for camera in range(NUM_CAMERAS):
+def write_source(folder: Path, cameras: Iterable[int] = range(NUM_CAMERAS), *, negative: bool = False) -> Path:
+    """Write the films that the clone's rounds are about, a folder per class."""
+    for camera in cameras:
         for number in range(CLIPS_PER_LABEL):
             shown = pictures(12 + number, 96, 72, seed=camera)
+            shown = [255 - picture for picture in shown] if negative else shown
             for label, way in zip(LABELS, (reversed(shown), shown), strict=True):
                 write_video(folder / label / f"camera{camera}" / f"{number}.mp4", way)
     return folder
