@@ -81,13 +81,13 @@ def main() -> None:
 
 @dataclass
 class _Life:
-    """What the watch has come to; ``known`` clips were labelled, ``measuring`` ones drawn at random."""
+    """What the watch has come to; ``known`` clips were labelled, by request, ``measuring`` ones drawn at random."""
 
     memory: Memory
     seen: list[Outputs] = field(default_factory=list)
     past: list[Past] = field(default_factory=list)
     alarmed: str = ""
-    known: list[str] = field(default_factory=list)
+    known: dict[str, int] = field(default_factory=dict)
     measuring: list[str] = field(default_factory=list)
     findings: Findings | None = None
     choice: Choice | None = None
@@ -95,7 +95,7 @@ class _Life:
     def copy(self) -> "_Life":
         """One that goes on by itself."""
         return replace(
-            self, seen=list(self.seen), past=list(self.past), known=list(self.known), measuring=list(self.measuring)
+            self, seen=list(self.seen), past=list(self.past), known=dict(self.known), measuring=list(self.measuring)
         )
 
 
@@ -205,6 +205,7 @@ class _Bench:
             group=[group_of(source, self.params.watch) for source in clips["source_id"]],
             label=clips["label"].where(clips["clip_id"].isin(life.known), None),
             measures=clips["clip_id"].isin(life.measuring),
+            asked=clips["clip_id"].map(life.known).fillna(0).astype(int),
         )
         embedding_ND = np.concatenate([part.embedding_ND for part in parts])
         probability_NK = np.concatenate([part.probability_NK for part in parts])
@@ -218,7 +219,7 @@ class _Bench:
         assert life.choice is not None
         unlabelled = in_groups(window.outputs.part(window.outputs.clips["label"].isna().to_numpy()), life.choice.about)
         at_random = 0 if life.choice.about else watch.request_at_random
-        outputs = since_change(unlabelled, life.findings.since)
+        outputs = since_change(unlabelled, life.findings.since_in(life.choice.about))
         splits, sources = splits_of_sources(self.reference), outputs.clips["source_id"]
         tested_on = [source for source, split in splits.items() if split == "test"]
         least = math.ceil(watch.request_from_test * at_random)
@@ -236,7 +237,8 @@ class _Bench:
             seed=seed,
         )
         life.measuring += list(drawn.clips["clip_id"])
-        life.known += [*drawn.clips["clip_id"], *others.clips["clip_id"].iloc[chosen_B]]
+        asked = [*drawn.clips["clip_id"], *others.clips["clip_id"].iloc[chosen_B]]
+        life.known |= dict.fromkeys(asked, 1 + max(life.known.values(), default=0))
 
 
 def _save(days: Sequence[Outputs], path: Path) -> None:

@@ -49,8 +49,11 @@ def show(console: Console, result: Round, *, mlflow: str, prefect: str) -> None:
         console.print(f"{what:8} {address}", soft_wrap=True, highlight=False, markup=False)
 
 
-def show_watch(console: Console, found: "Watched") -> None:
-    """Print what a watch found, by group, and what follows."""
+def show_watch(console: Console, found: "Watched | None") -> None:
+    """Print what a watch found, by group, and what follows; None where there was no champion to watch."""
+    if found is None:
+        console.print("There is no champion yet, so there is nothing to watch; `videoloop run` makes a first version.")
+        return
     table = Table("sources", "clips", "labelled", "evidence", "limit", "since", "accuracy")
     for group in (found.findings.overall, *found.findings.groups[:_MOST_GROUPS]):
         known = [harm for harm in group.harm if harm.after and not harm.of]

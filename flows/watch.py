@@ -9,9 +9,10 @@ from tasks.watch.watch import Watched
 
 
 @flow(name="watch")
-def watch(source: str | None = None, now: datetime | None = None, labelled: bool = False) -> Watched:
+def watch(source: str | None = None, now: datetime | None = None, labelled: bool = False) -> Watched | None:
     """Look at incoming video (default: what VIDEOLOOP_INCOMING names), decide, show it; a retraining is announced."""
     found = look(source, now, labelled)
-    announce(found)
-    show(found)
+    if found is not None:
+        announce(found)
+        show(found)
     return found

@@ -26,8 +26,8 @@ _UNDER_WAY = ("SCHEDULED", "PENDING", "RUNNING", "PAUSED", "CANCELLING")
 
 
 @task(**OUTSIDE)
-def look(source: str | None, now: datetime | None, labelled: bool) -> Watched:
-    """Take in what is new, test it, decide, and write the decision down once."""
+def look(source: str | None, now: datetime | None, labelled: bool) -> Watched | None:
+    """Take in what is new, test it, decide, and write the decision down once; None without a champion."""
     from tasks.serve.prediction_log import read_predictions
     from tasks.watch.watch import watch
 

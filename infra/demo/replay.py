@@ -116,7 +116,9 @@ class Replay:
     def _look(self, day: Day, now: datetime, incoming: Path | None) -> None:
         from flows.watch import watch
 
-        day.looks.append(look_of(watch(str(incoming) if incoming else None, now)))
+        found = watch(str(incoming) if incoming else None, now)
+        assert found is not None
+        day.looks.append(look_of(found))
         day.write(self._folder)
 
     def _retrain(self, day: Day, key: str) -> None:

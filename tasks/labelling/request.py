@@ -33,6 +33,7 @@ logger = logging.getLogger(__name__)
 COLUMNS = ("clip_id", "source_id", "captured_at", "predicted", "confidence", "label")
 _FORMAT = 1
 _WORTH = "chosen.json"
+_NUMBER = "number.json"
 _MOST_GUESSES = 3
 _FRAMES = 6
 _README = (
@@ -154,12 +155,31 @@ def request(
                 _write(questions, offered, ClipStore(data / SHARDS.name), folder.name, unfinished)
                 worth = [question.clip_id for question in questions[drawn:]]
                 (unfinished / _WORTH).write_text(json.dumps(worth), encoding="utf-8")
+                numbered = {"number": 1 + _last_number(out), "clips": [question.clip_id for question in questions]}
+                (unfinished / _NUMBER).write_text(json.dumps(numbered), encoding="utf-8")
     return Request(folder, len(questions), len({question.source_id for question in questions}), new)
 
 
 def chosen_in(out: Path) -> set[str]:
     """Clips that requests in ``out`` ask about because the model was unsure: they say nothing about its accuracy."""
     return {clip_id for path in out.glob(f"request-*/{_WORTH}") for clip_id in json.loads(path.read_text())}
+
+
+def asked_in(out: Path) -> dict[str, int]:
+    """Clips that requests in ``out`` ask about, with the number of the first that does: 1 for the first request."""
+    asked: dict[str, int] = {}
+    for number, clip_ids in sorted(_numbered(out), reverse=True):
+        asked |= dict.fromkeys(clip_ids, number)
+    return asked
+
+
+def _last_number(out: Path) -> int:
+    return max((number for number, _ in _numbered(out)), default=0)
+
+
+def _numbered(out: Path) -> list[tuple[int, list[str]]]:
+    found = [json.loads(path.read_text()) for path in out.glob(f"request-*/{_NUMBER}")]
+    return [(one["number"], one["clips"]) for one in found]
 
 
 def _open(outputs: Outputs, manifest: pd.DataFrame, data: Path) -> tuple[Outputs, Outputs]:

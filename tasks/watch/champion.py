@@ -8,7 +8,7 @@ import numpy as np
 from models.errors import UserError
 from models.saved import CLIPS, read_card, read_clip_ids
 from tasks.labelling.outputs import Outputs
-from tasks.registry.client import find_version, registry, version_with_alias
+from tasks.registry.client import find_version, model_exists, reachable, registry, version_with_alias
 from tasks.registry.names import CHAMPION, MODEL_FOLDER, PREPROCESSING, REFERENCE
 from tasks.registry.serving import Preprocessing
 from tasks.registry.trust import verified_files, verified_model
@@ -50,6 +50,19 @@ def champion_of(name: str) -> Champion:
     if version is None:
         raise UserError(f"{name}: there is no champion to watch; make one with `videoloop promote {name}`")
     return watched_version(name, version)
+
+
+def champion_if_any(name: str) -> Champion | None:
+    """The champion of ``name``; None where there is no such model, or no champion yet.
+
+    Raises:
+        UserError: MLflow does not answer, or a file is not what was registered.
+    """
+    client = registry()
+    with reachable():
+        if not model_exists(client, name):
+            return None
+    return None if version_with_alias(client, name, CHAMPION) is None else champion_of(name)
 
 
 def watched_version(name: str, version: int) -> Champion:

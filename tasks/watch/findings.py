@@ -1,5 +1,6 @@
 """What one watch has found, as it is kept, shown and decided upon."""
 
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Literal
 
@@ -67,7 +68,7 @@ class Group(_Record):
         labelled: Clips with a label.
         evidence: The sequential test's, over the champion's life.
         limit: Evidence that raises the alarm.
-        since: The day since which evidence has mounted, if it has.
+        since: The day since which evidence has mounted: over all sources, and in a group that has changed.
         teaching: Clips with a label, where there is an alarm since the change, of sources that are not held out.
         tests: Of the window.
         harm: Of the window; where there is an alarm, of its days since the change.
@@ -88,6 +89,16 @@ class Group(_Record):
     def changed(self) -> bool:
         """Whether its evidence alone has reached the limit."""
         return self.evidence >= self.limit
+
+
+def changed_since(overall: str | None, changed: Iterable[str | None]) -> str | None:
+    """The day since which evidence has mounted: over all sources, else in the group that has changed first.
+
+    Args:
+        overall: The day over all sources.
+        changed: Those of groups that have changed; others have such a day by chance.
+    """
+    return overall or min((since for since in changed if since), default=None)
 
 
 class Moved(_Record):
@@ -190,5 +201,9 @@ class Findings(_Record):
 
     @property
     def since(self) -> str | None:
-        """The day since which evidence has mounted: over all sources, else in the group that has changed most."""
-        return self.overall.since or next((group.since for group in self.groups if group.changed), None)
+        """The day since which the world has changed; see :func:`changed_since`."""
+        return changed_since(self.overall.since, [group.since for group in self.groups if group.changed])
+
+    def since_in(self, groups: Collection[str]) -> str | None:
+        """The day since which some groups have changed, as far as it is known; that of all where none is named."""
+        return changed_since(None, [group.since for group in self.groups if group.name in groups]) or self.since

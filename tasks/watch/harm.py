@@ -51,48 +51,54 @@ def harm_in(
             clips=len(part.clips),
         )
     ]
-    is_labelled_N = (part.clips["label"].notna() & part.clips["measures"]).to_numpy(bool)
-    is_unseen_N = unseen(part, splits)
-    if (is_labelled_N & ~is_unseen_N).any():
+    is_unseen_N, tells_N = unseen(part, splits), _weight(part, splits) > 0
+    if (tells_N & ~is_unseen_N).any():
         like, like_before = part.part(is_unseen_N), held_out.part(unseen(held_out, splits))
-        among = _measured(like, is_labelled_N[is_unseen_N], like_before, splits, params, seed, of=UNSEEN)
+        among = _measured(like, like_before, splits, params, seed, of=UNSEEN)
         harm += [among] if among.drop else []
-    if is_labelled_N.any():
-        harm.append(_measured(part, is_labelled_N, held_out, splits, params, seed))
+    if tells_N.any():
+        harm.append(_measured(part, held_out, splits, params, seed))
     return tuple(harm)
+
+
+def _weight(part: Outputs, splits: Mapping[str, str]) -> NDArray[np.float64]:
+    return stands_for(part.clips, part.clips["label"].notna().to_numpy(bool), splits)
 
 
 def _measured(
     part: Outputs,
-    is_labelled_N: NDArray[np.bool_],
     held_out: Outputs,
     splits: Mapping[str, str],
     params: WatchParams,
     seed: int,
     of: str = "",
 ) -> Harm:
-    labelled = part.part(is_labelled_N)
+    weight_N = _weight(part, splits)
+    labelled = part.part(weight_N > 0)
+    # Others than these count for themselves alone and make no measurement larger, unless nothing is left to stand for.
+    is_census = len(labelled.clips) == len(part.clips)
+    clips = len(labelled.clips) if is_census else int(labelled.clips["measures"].sum())
     measured = measured_drop(
         _right(held_out),
         held_out.clips["source_id"].to_numpy(),
         _right(labelled),
         labelled.clips["source_id"].to_numpy(),
-        window_weight_N=stands_for(part.clips, is_labelled_N, splits),
+        window_weight_N=weight_N[weight_N > 0],
         **_bootstrap(params, seed),
     )
     if isinstance(measured, Abstained):
-        return Harm(how="measured", of=of, says=measured.reason, clips=len(labelled.clips))
+        return Harm(how="measured", of=of, says=measured.reason, clips=clips)
     return Harm(
         how="measured",
         of=of,
         before=measured.reference_accuracy,
         after=Figure(
             estimate=measured.window_accuracy,
-            low=measured.reference_accuracy - measured.drop.high,
-            high=measured.reference_accuracy - measured.drop.low,
+            low=max(0.0, measured.reference_accuracy - measured.drop.high),
+            high=min(1.0, measured.reference_accuracy - measured.drop.low),
         ),
         drop=_figure(measured.drop),
-        clips=len(labelled.clips),
+        clips=clips,
     )
 
 

@@ -125,7 +125,7 @@ def past_findings(champion: Champion) -> tuple[Findings, ...]:
     try:
         content = json.loads(memory_file(champion).read_text(encoding="utf-8"))
         return tuple(Findings.model_validate(findings) for findings in content["past"])
-    except (OSError, ValueError, KeyError, ValidationError):
+    except (OSError, ValueError, KeyError, TypeError, ValidationError):
         return ()
 
 

@@ -1,8 +1,8 @@
 """A round lets the champion label video that came in and that nobody has labelled, where params.yaml allows it.
 
 Only what it is right about often enough, on its reference, by the lower bound of an interval over sources. That is no
-promise where the world has changed, so that sources which changed are left out. And it never confirms itself: what it
-was trained on, pseudo-labels of earlier champions included, it does not label.
+promise where the world has changed, so that nothing is labelled before a watch has looked or after an alarm. And it
+never confirms itself: what it was trained on, pseudo-labels of earlier champions included, it does not label.
 
 Legend: N clips.
 """
@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from models.clips.manifest import PSEUDO, SCHEMA, read_manifest
 from models.errors import UserError
@@ -26,16 +25,12 @@ from tasks.labelling.pseudo import Threshold, calibrated_threshold, pseudo_label
 from tasks.labelling.table import read_label_table
 from tasks.layout import MANIFEST, PERSON_LABELS
 from tasks.params import Params
-from tasks.registry.client import model_exists, reachable, registry, version_with_alias
-from tasks.registry.names import CHAMPION
 from tasks.video.clips import Recipe
 from tasks.watch.adopt import adopt
-from tasks.watch.champion import Champion, champion_of, reference_of
-from tasks.watch.findings import OVERALL
+from tasks.watch.champion import Champion, champion_if_any, reference_of
 from tasks.watch.incoming import seen_by
 from tasks.watch.memory import past_findings
 from tasks.watch.place import incoming_folder
-from tasks.watch.window import group_of
 
 logger = logging.getLogger(__name__)
 
@@ -64,7 +59,7 @@ def take_pseudo_labels(data: Path, params: Params) -> str:
     """
     if not params.pseudo.enabled:
         return _taken_back(data, params)
-    champion = _champion(params.base.name)
+    champion = champion_if_any(params.base.name)
     by_people = _labelled_by_people(read_manifest(data / MANIFEST.name))
     if champion is None or set(by_people["clip_id"]) <= champion.clip_ids:
         return ""
@@ -114,14 +109,6 @@ def _key(params: Params, *content: object) -> str:
     return f"{KIND}:{params.base.name}:{hashlib.sha256(told.encode()).hexdigest()[:16]}"
 
 
-def _champion(name: str) -> Champion | None:
-    client = registry()
-    with reachable():
-        if not model_exists(client, name):
-            return None
-    return None if version_with_alias(client, name, CHAMPION) is None else champion_of(name)
-
-
 def _labelled_by_people(dataset: pd.DataFrame) -> pd.DataFrame:
     """Clips whose label comes from people or from a source of video, in the order of their identities."""
     return dataset[dataset["label"].notna() & (dataset["label_origin"] != PSEUDO)].sort_values("clip_id")
@@ -131,6 +118,8 @@ def _threshold(champion: Champion, params: Params) -> Threshold | str:
     """From which confidence on the champion may label, or why it may not."""
     if champion.recipe != Recipe(**params.ingest.model_dump(exclude={"clips_per_shard"})):
         return "the champion's video was stored otherwise than section ingest of params.yaml says"
+    if why_not := _may_have_changed(champion):
+        return why_not
     try:
         reference = reference_of(champion)
     except UserError as error:
@@ -152,6 +141,15 @@ def _threshold(champion: Champion, params: Params) -> Threshold | str:
     )
 
 
+def _may_have_changed(champion: Champion) -> str:
+    """Why the world may not be that of the reference any more, if so: whatever is not known counts as a change."""
+    past = past_findings(champion)
+    if not past:
+        return f"no watch of champion {champion.version} has ended whose memory can be read; run `videoloop watch`"
+    alarms = [findings.alarm for findings in past if findings.alarm]
+    return f"the watch of champion {champion.version} has raised an alarm ({alarms[-1]})" if alarms else ""
+
+
 def _sure(data: Path, champion: Champion, by_people: pd.DataFrame, params: Params, threshold: float) -> list[str]:
     """Clips that came in which the champion may label, drawn where there are more than ``pseudo.clips``."""
     clips = _came_in(champion)
@@ -160,7 +158,6 @@ def _sure(data: Path, champion: Champion, by_people: pd.DataFrame, params: Param
     if params.split.by != "time":
         tested_on = by_people.loc[by_people["split"].isin(["val", "test"]), "source_id"]
         fit_N &= ~clips["source_id"].isin(tested_on)
-    fit_N &= ~_has_changed(clips, champion, params)
     if not fit_N.any():
         return []
     outputs = seen_by(champion, clips[fit_N])
@@ -176,12 +173,3 @@ def _came_in(champion: Champion) -> pd.DataFrame:
     path = incoming_folder(champion.recipe) / MANIFEST.name
     clips = read_manifest(path) if path.exists() else pd.DataFrame({name: [] for name in SCHEMA.names}, dtype=object)
     return clips.sort_values("clip_id")
-
-
-def _has_changed(clips: pd.DataFrame, champion: Champion, params: Params) -> NDArray[np.bool_]:
-    """Clips of sources that changed, by the last watch of this champion; of all where it cannot say which."""
-    past = past_findings(champion)
-    changed = past[-1].changed_groups if past and past[-1].alarm else []
-    if changed == [OVERALL]:
-        return np.ones(len(clips), bool)
-    return np.array([group_of(source, params.watch) in changed for source in clips["source_id"]], bool)

@@ -15,7 +15,7 @@ from models.errors import UserError
 from tasks.decisions import Decision, decision, decisions, record
 from tasks.labelling.request import request
 from tasks.params import Params
-from tasks.watch.champion import Champion, champion_of, reference_of
+from tasks.watch.champion import Champion, champion_if_any, reference_of
 from tasks.watch.decide import REPAIRED, Choice, Past, decide
 from tasks.watch.findings import OVERALL, Findings, Group, Inherited
 from tasks.watch.incoming import take_in
@@ -62,7 +62,7 @@ def watch(
     *,
     has_labels: bool = False,
     served: pd.DataFrame | None = None,
-) -> Watched:
+) -> Watched | None:
     """Look at incoming video with the champion's eyes, and decide what follows.
 
     Whatever is wrong with the video, the reference or the clock is a decision to do nothing, with the reason.
@@ -74,10 +74,16 @@ def watch(
         has_labels: Whether the source is a folder per class.
         served: Predictions that the service logged; see :func:`tasks.watch.served.served_outputs`.
 
+    Returns:
+        None where there is no champion yet: nothing is watched, taken in or written down.
+
     Raises:
-        UserError: There is no champion, no such source, or another watch is at work.
+        UserError: There is no such source, or another watch is at work.
     """
-    champion = champion_of(params.base.name)
+    champion = champion_if_any(params.base.name)
+    if champion is None:
+        logger.warning("%s has no champion yet, so there is nothing to watch", params.base.name)
+        return None
     with alone_watching(champion.name):
         notes = take_in(champion, source, params.ingest, has_labels=has_labels) if source else []
         try:
@@ -184,7 +190,7 @@ def _request(champion: Champion, findings: Findings, params: Params, choice: Cho
         # Drawn from some groups alone, they would measure these and be taken for a draw from all.
         at_random = 0 if choice.about else min(watch.request_at_random, watch.request_clips)
         made = request(
-            since_change(unlabelled, findings.since),
+            since_change(unlabelled, findings.since_in(choice.about)),
             incoming_folder(champion.recipe),
             requests_folder(),
             budget=watch.request_clips,

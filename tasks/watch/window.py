@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from models.errors import UserError
 from tasks.labelling.outputs import Outputs
-from tasks.labelling.request import chosen_in
+from tasks.labelling.request import asked_in, chosen_in
 from tasks.params import WatchParams
 from tasks.watch.champion import Champion
 from tasks.watch.incoming import came_in, seen_by
@@ -30,8 +30,8 @@ class Window:
     Attributes:
         champion: Whose eyes it is seen with.
         outputs: What the champion makes of them; ``clips`` has the manifest's columns, ``at``, ``day``, ``is_over``
-            (whether the sequential test may look at the day), ``group`` and ``measures`` (whether its label, if it has
-            one, may measure accuracy).
+            (whether the sequential test may look at the day), ``group``, ``measures`` (whether its label, if it has
+            one, may stand for other clips) and ``asked`` (the number of the first request about it, 0 for none).
         notes: What a person should know, such as clips that were left out.
         key: Identity of the watch.
     """
@@ -100,6 +100,7 @@ def window_of(
         is_over=[day < today or not timed for day, timed in zip(days, clips["timed"], strict=True)],
         group=[group_of(source, params) for source in clips["source_id"]],
         measures=may_measure(clips["clip_id"]),
+        asked=clips["clip_id"].map(asked_in(requests_folder())).fillna(0).astype(int),
     )
     outputs = Outputs(clips, outputs.embedding_ND, outputs.probability_NK, outputs.labels)
     return Window(champion, outputs, tuple(notes), _key(champion, clips, params, today))

@@ -17,7 +17,7 @@ from models.errors import UserError
 from tasks.dataset import alone_in, store_clips
 from tasks.labelling import request as module
 from tasks.labelling.outputs import Outputs
-from tasks.labelling.request import COLUMNS, Request, chosen_in, request
+from tasks.labelling.request import COLUMNS, Request, asked_in, chosen_in, request
 from tests.support.questions import HOSTILE_SOURCE, SEED, SPLIT, outputs_of, write_half_labelled
 from tests.support.results import HOSTILE
 
@@ -59,6 +59,7 @@ def test_a_request_is_a_folder_to_look_at_and_to_fill_in(data: Path) -> None:
         assert facts["label"].isna()[row["clip_id"]]
     assert sorted(bytes_of(made.folder)) == sorted(
         ["README.txt", "chosen.json", "contact_sheet.html", "label_studio.json", "label_studio.xml", "labels.csv"]
+        + ["number.json"]
         + [f"clips/{number:04d}.mp4" for number in range(2, 8)]
     )
     assert len((made.folder / "README.txt").read_text().splitlines()) == 3
@@ -73,6 +74,17 @@ def test_clips_drawn_at_random_are_asked_about_first_and_kept_apart_from_those_t
     assert chosen_in(made.folder.parent) == set(asked[2:])
     assert chosen_in(ask(data, outputs, at_random=6).folder.parent) == set(asked[2:])
     assert set(asked) <= chosen_in(ask(data.parent / "data", outputs, at_random=0).folder.parent) | set(asked[:2])
+
+
+def test_requests_are_numbered_and_a_clip_is_of_the_first_that_asks_about_it(data: Path) -> None:
+    outputs = outputs_of(write_half_labelled(data), LABELS)
+    first = ask(data, outputs, at_random=2, budget=3)
+    assert asked_in(first.folder.parent) == {row["clip_id"]: 1 for row in table_of(first.folder)}
+    ask(data, outputs, at_random=2, budget=3)
+    second = ask(data, outputs, at_random=2, budget=5)
+    numbers = {row["clip_id"]: 2 for row in table_of(second.folder)} | asked_in(first.folder.parent)
+    assert asked_in(first.folder.parent) == numbers
+    assert set(numbers.values()) == {1, 2}
 
 
 def test_what_is_drawn_at_random_does_not_depend_on_what_the_model_is_unsure_of(data: Path) -> None:

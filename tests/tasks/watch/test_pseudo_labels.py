@@ -10,7 +10,9 @@ from models.clips.manifest import PERSON, PSEUDO, read_manifest
 from tasks.dataset import kept_splits, settled, store_clips
 from tasks.decisions import decisions
 from tasks.params import IngestParams, PseudoParams, SplitParams
+from tasks.watch.champion import champion_of
 from tasks.watch.findings import OVERALL, Findings, Group
+from tasks.watch.memory import memory_file, past_findings
 from tasks.watch.place import incoming_folder
 from tests.support.rounds import LABELS
 from tests.support.watched import FIRST_DAY, NAME, RECIPE, Clips, cameras, watch_params, write_clips
@@ -32,6 +34,7 @@ def data(watched, tmp_path, monkeypatch):
     write_clips(tmp_path / "round" / "data", *kinds)
     store_clips(read_manifest(tmp_path / "round" / "data" / "manifest.parquet"), tmp_path / "round" / "data", SPLIT, 0)
     write_clips(incoming_folder(RECIPE), Clips([TESTED_ON, TRAINED_ON, *NEW], days=(8,)))
+    monkeypatch.setattr("tasks.watch.pseudo_labels.past_findings", lambda champion: (_found(alarm=None),))
     monkeypatch.setattr(steps.workspace, "add_data", lambda work: "0" * 12)
     monkeypatch.setattr(steps.workspace, "commit_data", lambda work, message: None)
     monkeypatch.setattr("tasks.ingest.ingest", lambda source, data, *_, **__: _summary(data))
@@ -137,8 +140,8 @@ def test_without_anything_that_people_labelled_and_the_champion_does_not_know_no
     from tasks.watch import pseudo_labels
 
     known = frozenset(manifest(data).index)
-    real = pseudo_labels.champion_of
-    monkeypatch.setattr(pseudo_labels, "champion_of", lambda name: _with_clips(real(name), known))
+    real = pseudo_labels.champion_if_any
+    monkeypatch.setattr(pseudo_labels, "champion_if_any", lambda name: _with_clips(real(name), known))
     assert bring_in(data).pseudo == ""
     assert len(pseudo_of(data)) == 0
 
@@ -149,20 +152,27 @@ def _with_clips(champion, clip_ids):
     return replace(champion, clip_ids=clip_ids)
 
 
-@pytest.mark.parametrize(("changed", "left_out"), [("cam51", {"cam51"}), (OVERALL, {TRAINED_ON, *NEW})])
-def test_sources_that_changed_are_left_out(data, monkeypatch, changed, left_out):
-    groups = () if changed == OVERALL else (_group(changed, 500.0), _group("cam52", 2.0))
-    found = Findings(
-        key="k", name=NAME, version=1, now=FIRST_DAY, alarm="2026-01-09", overall=_group(OVERALL, 500.0), groups=groups
-    )
-    monkeypatch.setattr("tasks.watch.pseudo_labels.past_findings", lambda champion: (found,))
-    bring_in(data)
-    assert set(pseudo_of(data)["source_id"]).isdisjoint(left_out)
-    assert (len(pseudo_of(data)) > 0) == (changed != OVERALL)
+def _found(alarm):
+    overall = Group(name=OVERALL, sources=9, clips=36, labelled=0, evidence=2.0, limit=200.0)
+    return Findings(key="k", name=NAME, version=1, now=FIRST_DAY, alarm=alarm, overall=overall)
 
 
-def _group(name, evidence):
-    return Group(name=name, sources=1, clips=4, labelled=0, evidence=evidence, limit=200.0)
+@pytest.mark.parametrize("past", [(_found("2026-01-09"),), (_found("2026-01-09"), _found(None))])
+def test_after_an_alarm_of_this_champion_nothing_is_labelled(data, monkeypatch, past):
+    monkeypatch.setattr("tasks.watch.pseudo_labels.past_findings", lambda champion: past)
+    assert "has raised an alarm (2026-01-09)" in bring_in(data).pseudo
+    assert len(pseudo_of(data)) == 0
+
+
+@pytest.mark.parametrize("memory", [None, "{", "[]", '{"past": null}'])
+def test_without_a_memory_of_the_watch_that_can_be_read_nothing_is_labelled(data, monkeypatch, memory):
+    monkeypatch.setattr("tasks.watch.pseudo_labels.past_findings", past_findings)
+    path = memory_file(champion_of(NAME))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if memory is not None:
+        path.write_text(memory)
+    assert "no watch of champion 1 has ended whose memory can be read" in bring_in(data).pseudo
+    assert len(pseudo_of(data)) == 0
 
 
 def test_people_who_label_a_source_into_the_test_take_its_pseudo_labels_away(data):

@@ -80,14 +80,14 @@ def test_drift_of_unknown_harm_asks_for_labels_once():
 
 
 def test_labels_of_clips_that_were_chosen_as_unsure_teach_and_do_not_measure(watched):
-    comes_in(STRANGE, wrong=True)
+    comes_in(STRANGE, wrong=True, share=0.9)
     unmeasured = [f"{camera}-8-{number}-strange" for camera in cameras(40, 60) for number in (0, 1, 2)]
     request = watched / "requests" / "request-1"
     request.mkdir(parents=True)
     (request / "chosen.json").write_text(json.dumps(unmeasured))
     overall = watch(watch_params(), NOW).findings.overall
-    assert overall.labelled == 80
-    assert [harm.clips for harm in overall.harm if harm.how == "measured"] == [20]
+    assert overall.labelled == 72
+    assert [harm.clips for harm in overall.harm if harm.how == "measured"] == [18]
 
 
 def test_labels_of_sources_that_are_held_out_do_not_teach():
@@ -145,9 +145,21 @@ CHANGED = (Clips(cameras(40, 60), days=range(8)), Clips(cameras(40, 60), days=(8
 def test_harm_is_what_has_become_of_days_since_the_change():
     comes_in(*CHANGED, wrong=True)
     found = watch(watch_params(first_looks=0, window_days=14), NOW)
+    assert all(group.since is None for group in found.findings.groups if not group.changed)
     num_days = {"2026-01-09": 2, "2026-01-10": 1}[found.findings.since]
     assert found.findings.overall.clips == 20 * 4 * 10
     assert [harm.clips for harm in found.findings.overall.harm if harm.how == "measured"] == [20 * 4 * num_days]
+
+
+def test_the_interval_of_measured_accuracy_is_one_of_shares():
+    data = incoming_folder(comes_in(STRANGE, wrong=False, share=0.1).recipe) / "manifest.parquet"
+    clips = read_manifest(data)
+    is_wrong = clips["source_id"] == "cam40"
+    clips.loc[is_wrong, "label"] = [LABELS[label == LABELS[0]] for label in clips.loc[is_wrong, "label"]]
+    write_manifest(clips, data)
+    (measured,) = [harm for harm in watch(watch_params(), NOW).findings.overall.harm if harm.how == "measured"]
+    assert measured.drop.low < 0
+    assert (measured.after.low, measured.after.estimate, measured.after.high) == (pytest.approx(0, abs=0.05), 0.5, 1)
 
 
 def test_people_are_asked_about_days_since_the_change():
@@ -318,8 +330,8 @@ def test_a_champion_without_a_reference_of_its_own_is_not_judged(how, says, watc
 def test_without_a_champion_there_is_nothing_to_watch():
     params = watch_params()
     nobody = params.model_copy(update={"base": params.base.model_copy(update={"name": "nobody"})})
-    with pytest.raises(UserError, match="nobody: there is no such model"):
-        watch(nobody, NOW)
+    assert watch(nobody, NOW) is None
+    assert decisions(None, "nobody", "watch") == []
 
 
 _KILLED = """
