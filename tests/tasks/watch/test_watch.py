@@ -5,8 +5,6 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -17,8 +15,6 @@ import pytest
 from models.clips.manifest import read_manifest, write_manifest
 from models.errors import UserError
 from tasks.decisions import decisions
-from tasks.registry.client import registry
-from tasks.registry.names import CHAMPION
 from tasks.watch.decide import REPAIRED
 from tasks.watch.memory import memory_file
 from tasks.watch.place import incoming_folder
@@ -32,16 +28,6 @@ STRANGE = Clips(cameras(40, 60), days=(8,), strange=True)
 USUAL = Clips(cameras(40, 60), days=(8,))
 
 pytestmark = pytest.mark.usefixtures("watched")
-
-
-@contextmanager
-def another_champion(folder: Path, **options: int) -> Iterator[int]:
-    """A second version that is champion for a while."""
-    version = add_champion(folder / "another", **options)
-    try:
-        yield version
-    finally:
-        registry().set_registered_model_alias(NAME, CHAMPION, "1")
 
 
 def at(days: float) -> datetime:
@@ -189,10 +175,13 @@ def test_a_harm_that_retraining_did_not_repair_does_not_loop():
 
 
 @pytest.mark.parametrize(("wrong", "decided"), [(True, "retrain"), (False, REPAIRED)])
-def test_a_new_champion_inherits_the_alarm_that_it_was_made_to_repair_until_that_is_measured(tmp_path, wrong, decided):
-    comes_in(STRANGE, wrong=True)
-    first = watch(watch_params(), NOW)
-    with another_champion(tmp_path, seed=1) as version:
+def test_a_new_champion_inherits_the_alarm_that_it_was_made_to_repair_until_that_is_measured(
+    watched, tmp_path, wrong, decided
+):
+    with own_home(Path(shutil.copytree(watched, tmp_path / "own"))):
+        comes_in(STRANGE, wrong=True)
+        first = watch(watch_params(), NOW)
+        version = add_champion(tmp_path / "champion", seed=1)
         answer(NAME, first.decision.key, version=version, hours=0.1, training_s=60.0)
         comes_in(Clips(cameras(40, 60), days=(8, 10), strange=True), wrong=wrong)
         found = watch(watch_params(cooldown_days=0), at(1))
