@@ -325,7 +325,7 @@ def test_every_killed_retraining_is_announced_again_until_one_has_ended(clone: C
 
 
 def test_there_is_one_decision_to_retrain_and_one_answer(clone: Clone, story: Story) -> None:
-    assert [row["action"] for row in clone.decisions("watch")] == ["retrain", "nothing"]
+    assert Counter(row["action"] for row in clone.decisions("watch"))["retrain"] == 1
     (answer,) = clone.decisions("answer")
     assert answer["version"] == 2
     assert answer["decision"] == retrainings(clone)[0]["parameters"]["decision"]
