@@ -217,9 +217,10 @@ class _Bench:
         assert life.findings is not None
         watch, seed = self.params.watch, self.params.base.seed
         assert life.choice is not None
-        unlabelled = in_groups(window.outputs.part(window.outputs.clips["label"].isna().to_numpy()), life.choice.about)
-        at_random = 0 if life.choice.about else watch.request_at_random
-        outputs = since_change(unlabelled, life.findings.since_in(life.choice.about))
+        about = life.choice.about
+        changed = since_change(in_groups(window.outputs, about), life.findings.since_in(about))
+        outputs = changed.part(changed.clips["label"].isna().to_numpy())
+        at_random = 0 if about else watch.request_at_random
         splits, sources = splits_of_sources(self.reference), outputs.clips["source_id"]
         tested_on = [source for source, split in splits.items() if split == "test"]
         least = math.ceil(watch.request_from_test * at_random)

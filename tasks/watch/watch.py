@@ -185,12 +185,15 @@ def _request(champion: Champion, findings: Findings, params: Params, choice: Cho
     try:
         reference = reference_of(champion)
         window = window_of(champion, reference, params.watch, findings.now, ())
-        unlabelled = in_groups(window.outputs.part(window.outputs.clips["label"].isna().to_numpy()), choice.about)
+        changed = since_change(in_groups(window.outputs, choice.about), findings.since_in(choice.about))
+        unlabelled = changed.part(changed.clips["label"].isna().to_numpy())
+        if not len(unlabelled.clips):
+            return Choice("nothing", "wait for video", f"{choice.why}; every clip since the change has a label"), ""
         splits, watch = splits_of_sources(reference), params.watch
         # Drawn from some groups alone, they would measure these and be taken for a draw from all.
         at_random = 0 if choice.about else min(watch.request_at_random, watch.request_clips)
         made = request(
-            since_change(unlabelled, findings.since_in(choice.about)),
+            unlabelled,
             incoming_folder(champion.recipe),
             requests_folder(),
             budget=watch.request_clips,

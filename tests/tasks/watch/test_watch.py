@@ -15,6 +15,7 @@ import pytest
 from models.clips.manifest import read_manifest, write_manifest
 from models.errors import UserError
 from tasks.decisions import decisions
+from tasks.watch.champion import champion_of
 from tasks.watch.decide import REPAIRED
 from tasks.watch.memory import memory_file
 from tasks.watch.place import incoming_folder
@@ -155,6 +156,17 @@ def test_people_are_asked_about_days_since_the_change():
     asked = pd.read_csv(Path(found.decision.evidence["request"]) / "labels.csv")
     assert len(asked) == 20
     assert asked["captured_at"].min() >= found.findings.since >= "2026-01-09"
+
+
+def test_nobody_is_asked_about_days_before_the_change_once_all_since_have_labels():
+    comes_in(*CHANGED, wrong=True)
+    unlabel = incoming_folder(champion_of(NAME).recipe) / "manifest.parquet"
+    clips = read_manifest(unlabel)
+    clips.loc[clips["captured_at"] < FIRST_DAY + timedelta(days=8), "label"] = None
+    write_manifest(clips, unlabel)
+    found = watch(watch_params(first_looks=0, window_days=14, min_labels=1000), NOW)
+    assert (found.action, found.decision.what) == ("nothing", "wait for video")
+    assert found.decision.why.endswith("every clip since the change has a label")
 
 
 def test_drift_without_harm_is_benign():
