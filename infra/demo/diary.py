@@ -85,6 +85,7 @@ class Day(BaseModel):
         version: The champion that answered on it.
         looks: The watches after it.
         labels: Labels that people gave, by policy.
+        answered: Labelling requests that they answered.
         training_s: Seconds of search and training that followed, by policy.
         round_s: Seconds of the whole round that they were part of.
         made: The version that a retraining made.
@@ -100,6 +101,7 @@ class Day(BaseModel):
     version: int
     looks: list[Look] = Field(default_factory=list)
     labels: dict[str, int] = Field(default_factory=dict)
+    answered: list[str] = Field(default_factory=list)
     training_s: dict[str, float] = Field(default_factory=dict)
     round_s: float = 0.0
     made: int | None = None

@@ -82,12 +82,12 @@ class Replay:
         incoming = write_day(self._calendar, day.number, folder, self._workers)
         if not day.looks:
             self._look(day, begins + _MORNING, incoming)
-        if day.looks[0].action == "label" and len(day.looks) < 2:
-            answers = team.fill_in(Path(day.looks[0].request), self._truth(day.number), self._most_per_class)
-            team.hand_back(answers.file)
-            day.labels[VIDEOLOOP] = answers.labels
-            day.write(self._folder)
-            self._look(day, begins + _NOON, None)
+        if day.looks[0].action == "label":
+            self._answer(day, day.looks[0].request)
+            if len(day.looks) < 2:
+                self._look(day, begins + _NOON, None)
+            if day.looks[1].action == "label":  # in the afternoon; the next morning's watch sees these labels
+                self._answer(day, day.looks[1].request)
         if day.looks[-1].action == "retrain" and day.made is None:
             self._retrain(day, day.looks[-1].key)
         at = begins + _MORNING
@@ -120,6 +120,15 @@ class Replay:
         assert found is not None
         day.looks.append(look_of(found))
         day.write(self._folder)
+
+    def _answer(self, day: Day, request: str) -> None:
+        """People give labels, once for a request; of clips of the next day too, where these have come in."""
+        if request not in day.answered:
+            answers = team.fill_in(Path(request), self._truth(day.number + 1), self._most_per_class)
+            team.hand_back(answers.file)
+            day.labels[VIDEOLOOP] = day.labels.get(VIDEOLOOP, 0) + answers.labels
+            day.answered.append(request)
+            day.write(self._folder)
 
     def _retrain(self, day: Day, key: str) -> None:
         cost = team.retrain(key)
