@@ -48,7 +48,7 @@ def test_days_pass_once_and_are_drawn(clone: Clone) -> None:
         assert day["version"] == 1
         assert day["scores"]["videoloop"] == day["scores"]["never retrained"]
         assert day["looks"][0]["why"]
-    assert [day["labels"].get("retrained weekly") for day in days] == [None, 12]
+    assert [day["labels"].get("retrained weekly") for day in days] == [None, 24]
     assert days[1]["training_s"]["retrained weekly"] > 0
     assert days[0]["scores"]["retrained weekly"] == days[0]["scores"]["never retrained"]
     scores = [day["scores"]["videoloop"] for day in days]
