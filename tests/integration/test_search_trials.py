@@ -106,7 +106,7 @@ def test_a_search_that_is_killed_leaves_no_process_and_goes_on_where_it_was(tmp_
             assert search.poll() is None
             time.sleep(0.05)
         search.send_signal(signal.SIGKILL)
-    gone, alive = psutil.wait_procs(trials, timeout=10)
+    gone, alive = psutil.wait_procs(trials, timeout=60)
     assert gone
     assert not alive
     finished = stage.states().count("COMPLETE")
