@@ -24,7 +24,7 @@ class Look(BaseModel):
         why: The reason.
         evidence: Of all sources.
         limit: Evidence that raises the alarm.
-        alarm: What raised it, where it is raised.
+        alarm: What raised it, where it is raised and not inherited from an earlier champion.
         estimated: Accuracy of the window, from confidence.
         measured: Accuracy of the window, on its labelled clips.
         request: Folder of a labelling request.
@@ -141,7 +141,7 @@ def look_of(found: Watched) -> Look:
         why=decision.why,
         evidence=findings.overall.evidence,
         limit=findings.overall.limit,
-        alarm=findings.alarm,
+        alarm=None if findings.inherited else findings.alarm,
         estimated=known.get("estimated"),
         measured=known.get("measured"),
         request=decision.evidence["request"],
