@@ -160,6 +160,11 @@ def request(
     return Request(folder, len(questions), len({question.source_id for question in questions}), new)
 
 
+def clips_of(folder: Path) -> list[str]:
+    """Clips that the request in ``folder`` asks about; none where it is not there any more."""
+    return [clip_id for _, clip_ids in _numbered(folder.parent, folder.name) for clip_id in clip_ids]
+
+
 def chosen_in(out: Path) -> set[str]:
     """Clips that requests in ``out`` ask about because the model was unsure: they say nothing about its accuracy."""
     return {clip_id for path in out.glob(f"request-*/{_WORTH}") for clip_id in json.loads(path.read_text())}
@@ -177,8 +182,8 @@ def _last_number(out: Path) -> int:
     return max((number for number, _ in _numbered(out)), default=0)
 
 
-def _numbered(out: Path) -> list[tuple[int, list[str]]]:
-    found = [json.loads(path.read_text()) for path in out.glob(f"request-*/{_NUMBER}")]
+def _numbered(out: Path, folders: str = "request-*") -> list[tuple[int, list[str]]]:
+    found = [json.loads(path.read_text()) for path in out.glob(f"{folders}/{_NUMBER}")]
     return [(one["number"], one["clips"]) for one in found]
 
 

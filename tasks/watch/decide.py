@@ -32,6 +32,7 @@ class Past:
         alarm: The alarm that it was about.
         teaching: Labelled clips of its window that could teach.
         about: Groups that its labelling request was about; none where it was about all.
+        labels: Labels that people have given to the clips of its request.
     """
 
     key: str
@@ -45,6 +46,7 @@ class Past:
     alarm: str | None = None
     teaching: int = 0
     about: tuple[str, ...] = ()
+    labels: int = 0
 
 
 @dataclass(frozen=True)
@@ -265,7 +267,7 @@ def _benign(findings: Findings, past: Sequence[Past], params: WatchParams, hurt:
         return benign
     measured = any(harm.how == "measured" and harm.drop for harm in findings.overall.harm)
     last = next((one for one in _requests(findings, past) if not one.about), None)
-    if last is None or (measured and findings.overall.labelled > last.labelled):
+    if last is None or (measured and _have_come(last, findings)):
         return Choice("label", "ask for labels", f"{reason}, which an estimate alone cannot call benign")
     since = _asked_on(last)
     if _is_recent(last, findings, params):
@@ -299,9 +301,14 @@ def _groups_known(findings: Findings, past: Sequence[Past], params: WatchParams,
 def _ask(findings: Findings, past: Sequence[Past], params: WatchParams, reason: str) -> Choice:
     """Ask once, again when some labels have come, and again when none have for as long as people are given."""
     last = next(iter(_requests(findings, past)), None)
-    if last and findings.overall.labelled <= last.labelled and _is_recent(last, findings, params):
+    if last and not _have_come(last, findings) and _is_recent(last, findings, params):
         return Choice("nothing", "wait for labels", f"{reason}; {_asked_on(last)}")
     return Choice("label", "ask for labels", reason)
+
+
+def _have_come(last: Past, findings: Findings) -> bool:
+    """Whether labels have come since a request: of its own clips, as others may slide out of the window."""
+    return last.labels > 0 or findings.overall.labelled > last.labelled
 
 
 def _asked_on(last: Past) -> str:

@@ -3,7 +3,7 @@
 import hashlib
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -13,8 +13,11 @@ import pandas as pd
 
 from models.errors import UserError
 from tasks.decisions import Decision, decision, decisions, record
-from tasks.labelling.request import request
+from tasks.labelling.request import clips_of, request
+from tasks.labelling.table import read_label_table
+from tasks.layout import PERSON_LABELS
 from tasks.params import Params
+from tasks.settings import main_checkout
 from tasks.watch.champion import Champion, champion_if_any, reference_of
 from tasks.watch.decide import REPAIRED, Choice, Past, decide
 from tasks.watch.findings import OVERALL, Findings, Group, Inherited
@@ -214,10 +217,14 @@ def past_decisions(name: str) -> list[Past]:
     """What earlier watches of ``name`` decided, the oldest first, with what came of it."""
     rows = list(reversed(decisions(limit=None, subject=name)))
     answers = {row.evidence["decision"]: row.evidence for row in rows if row.kind == ANSWER}
-    return [_past(row, answers.get(row.key, {})) for row in rows if row.kind == KIND]
+    try:
+        labels = read_label_table(main_checkout() / PERSON_LABELS)
+    except UserError:  # whoever looks at the window is told
+        labels = {}
+    return [_past(row, answers.get(row.key, {}), labels) for row in rows if row.kind == KIND]
 
 
-def _past(row: Decision, answer: dict[str, Any]) -> Past:
+def _past(row: Decision, answer: dict[str, Any], labels: Mapping[str, str]) -> Past:
     return Past(
         row.key,
         row.evidence["version"],
@@ -230,6 +237,7 @@ def _past(row: Decision, answer: dict[str, Any]) -> Past:
         row.evidence["alarm"],
         row.evidence.get("teaching", row.evidence["labelled"]),
         tuple(row.evidence.get("about", ())),
+        len(labels.keys() & set(clips_of(Path(row.evidence["request"])))) if row.evidence["request"] else 0,
     )
 
 

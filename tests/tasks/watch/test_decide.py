@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -305,3 +306,10 @@ def test_a_champion_that_was_made_to_repair_is_said_to_have_once_labels_have_mea
     choice = decide(findings(GOOD).model_copy(update={"inherited": inherited}), [], PARAMS)
     assert (choice.action, choice.what) == ("nothing", REPAIRED)
     assert decide(findings(BAD).model_copy(update={"inherited": inherited}), [], PARAMS).action == "retrain"
+
+
+def test_people_who_answer_are_asked_again_though_their_labels_slide_out_of_the_window():
+    few = findings(BAD, labelled=10)
+    last = asked(1, labelled=60)
+    assert decide(few, [last], PARAMS).what == "wait for labels"
+    assert decide(few, [replace(last, labels=40)], PARAMS).what == "ask for labels"

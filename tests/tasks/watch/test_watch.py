@@ -211,6 +211,8 @@ def test_labels_that_people_gave_count(tmp_path):
     (tmp_path / "person_labels.csv").write_text("\n".join(["clip_id,label", *labels]) + "\n")
     found = watch(watch_params(), at(1))
     assert found.findings.overall.labelled == 40
+    (request, *_) = past_decisions(NAME)
+    assert 20 <= request.labels <= 40
 
 
 def test_the_sequential_test_counts_a_day_once_and_only_when_it_is_over():
