@@ -61,7 +61,7 @@ def infer(
 
     result_N = torch.empty(0)
     label_N = torch.empty(loader.num_clips, dtype=torch.long, device=device)
-    with _eval(model), _one_thread_each(), ThreadPoolExecutor(num_workers, thread_name_prefix=title) as executor:
+    with _eval(model), one_thread_each(), ThreadPoolExecutor(num_workers, thread_name_prefix=title) as executor:
         batches = tqdm(loader.epoch(epoch), title, len(loader), leave=False, disable=None)
         for batch, result_B in _in_order(executor, one, batches, num_ahead=2 * num_workers):
             if not result_N.numel():
@@ -82,7 +82,8 @@ def _eval(model: nn.Module) -> Iterator[None]:
 
 
 @contextmanager
-def _one_thread_each() -> Iterator[None]:
+def one_thread_each() -> Iterator[None]:
+    """Every operator on the thread that calls it, for a while."""
     num_threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

@@ -5,12 +5,13 @@ passes that were interrupted.
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from statistics import median
 
 import torch
 from torch import Tensor
+
+from models.inference import one_thread_each
 
 _WARM_UP, _FEWEST, _MOST = 3, 5, 40
 _LIMIT_S = 20.0
@@ -43,7 +44,7 @@ def median_latencies_ms(
             torch.cuda.synchronize(clip_BCTHW.device)
         return 1000 * (clock() - began)
 
-    with torch.inference_mode(), _one_thread():
+    with torch.inference_mode(), one_thread_each():
         for number in range(_WARM_UP):
             for at in range(len(models)):
                 passed(at, number)
@@ -55,13 +56,3 @@ def median_latencies_ms(
             for at in turns if number % 2 == 0 else reversed(turns):
                 times_ms[at].append(passed(at, number))
     return [median(each) for each in times_ms]
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    num_threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(num_threads)

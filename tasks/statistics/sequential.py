@@ -26,7 +26,7 @@ it.
 """
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
@@ -113,11 +113,17 @@ def advance(
     ]
     overall, bettors = state.overall, dict(state.groups)
     if found:
-        overall = _bet(overall, check, found, memory.seen, state.within_day)
-        for group, sources in sorted(_members(groups or {}).items()):
-            if theirs := [strange for strange in found if strange.source in sources]:
-                seen = {unit for unit in memory.seen if unit[0] in sources}
-                bettors[group] = _bet(bettors.get(group, Bettor()), check, theirs, seen, state.within_day)
+        groups, days = groups or {}, {strange.day for strange in found}
+        seen = [(source, day) for source, day in memory.seen if day in days]
+        overall = _bet(overall, check, found, Counter(day for _, day in seen), state.within_day)
+        num_of = Counter((groups[source], day) for source, day in seen if source in groups)
+        members: dict[str, list[Strangeness]] = {}
+        for strange in found:
+            if strange.source in groups:
+                members.setdefault(groups[strange.source], []).append(strange)
+        for group, theirs in sorted(members.items()):
+            num_of_day = {day: num_of[group, day] for day in days}
+            bettors[group] = _bet(bettors.get(group, Bettor()), check, theirs, num_of_day, state.within_day)
     evidence = evidence_of(overall, bettors)
     alarm = state.alarm if state.alarm is not None or evidence < state.limit else check
     after = replace(
@@ -212,18 +218,10 @@ def _place(seed: int, source: str) -> float:
     return float(random_of(seed, source).random())
 
 
-def _members(groups: Mapping[str, str]) -> dict[str, set[str]]:
-    members: dict[str, set[str]] = {}
-    for source, group in groups.items():
-        members.setdefault(group, set()).add(source)
-    return members
-
-
 def _bet(
-    bettor: Bettor, check: str, found: Sequence[Strangeness], seen: Collection[tuple[str, str]], within_day: WithinDay
+    bettor: Bettor, check: str, found: Sequence[Strangeness], num_of_day: Mapping[str, int], within_day: WithinDay
 ) -> Bettor:
     """Bet on what was found; all source-days of the same sources that were seen count for what is shared on a day."""
-    num_of_day = Counter(day for _, day in seen)
     p_value_WP = np.array([strange.p_values for strange in found]).T
     correlation_WP = np.array([strange.correlations for strange in found]).T
     others_P = np.array([num_of_day[strange.day] - 1 for strange in found])

@@ -44,7 +44,7 @@ class Stage:
         self.root = root
         write_dataset(root / "data")
         (root / "params.yaml").write_text(yaml.safe_dump(PARAMS))
-        self.database = environment.get("VIDEOLOOP_DATABASE_URL", f"sqlite:///{root}/home/videoloop.db")
+        self.database = environment.get("VIDEOLOOP_DATABASE_URL", f"sqlite:///{root / 'home' / 'videoloop.db'}")
         self.mlflow = f"sqlite:///{root}/mlflow.db"
         self.environment = {
             **os.environ,
