@@ -159,7 +159,8 @@ def _false_alarms(pool: ProcessPoolExecutor, repetitions: int, usual: Path | Non
     ]
     if usual:
         worlds = [(usual.stem, Embedded.read(usual, None), "alike")]
-    print(f"\nfalse alarms at {_LEVEL:.0%}, {repetitions} repetitions, 60 sources against 25, 95% intervals")
+    sides = "a third of the sources against the others" if usual else "60 sources against 25"
+    print(f"\nfalse alarms at {_LEVEL:.0%}, {repetitions} repetitions, {sides}, 95% intervals")
     for name, world, sizes in worlds:
         for test_name, test in _tests().items():
             found = wilson(*_rate(pool, repetitions, world, test, (60, 25), sizes), confidence=0.95)
