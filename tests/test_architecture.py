@@ -22,7 +22,7 @@ def _outputs(stage: dict[str, Any]) -> list[str]:
 
 @pytest.mark.parametrize("name", STAGES)
 def test_a_stage_is_a_module_of_its_name_and_reads_sections_that_exist(name: str) -> None:
-    assert STAGES[name]["cmd"] == f"python -m tasks.{name}"
+    assert STAGES[name]["cmd"] == f"exec python -m tasks.{name}"
     module = ROOT / "tasks" / name
     assert module.with_suffix(".py").exists() or (module / "__main__.py").exists()
     sections = {field.alias or key for key, field in Params.model_fields.items()}

@@ -49,7 +49,9 @@ class Clone:
     def __init__(self, folder: Path, *, small: bool = True) -> None:
         self.root = folder / "clone"
         self.source = write_source(folder / "source")
-        inherited = {key: value for key, value in os.environ.items() if not key.startswith("VIDEOLOOP_")}
+        # Without SHELL, as under systemd, DVC runs stages by /bin/sh, which on Debian stays between the two.
+        unwanted = re.compile("VIDEOLOOP_|SHELL$")
+        inherited = {key: value for key, value in os.environ.items() if not unwanted.match(key)}
         self.environment = {
             **inherited,
             **{f"GIT_{role}_{what}": "ada" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
