@@ -11,11 +11,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from models.adapters.record import Trained
 from models.backbones.family import Backbone, Family, family_names, load_family
 from models.clips.sampling import ClipInput
 from models.errors import UserError
 from models.heads import build_head
-from models.spec import ModelParams
+from models.spec import AdapterParams, ModelParams
 
 
 class VideoModel(nn.Module):
@@ -25,7 +26,12 @@ class VideoModel(nn.Module):
         clip_input: What :meth:`forward` takes.
         backbone: ``clip_BCTHW`` to ``features_BTD``.
         head: ``features_BTD`` to ``logits_BK``.
+        added: Adapters that are in the backbone beside what was built.
+        trained: What the last job trained; None where there was none since the model was built or loaded.
     """
+
+    added: tuple[AdapterParams, ...] = ()
+    trained: Trained | None = None
 
     def __init__(self, clip_input: ClipInput, backbone: Backbone, head: nn.Module) -> None:
         super().__init__()

@@ -1,6 +1,7 @@
 """The training loop. It knows no family, no task and no method.
 
-A job is a head phase on frozen features, a full phase, or both, and its objective says what is made small.
+A job is a head phase on frozen features, a phase over what requires a gradient, or both, and its objective says what is
+made small.
 
 A run that was killed and resumed ends with the same weights, to the byte, as one that was not: what a step depends on
 is either a pure function of (seed, epoch, position) or in the checkpoint.
@@ -29,8 +30,8 @@ from models.memory import keep_freed_memory
 from models.objectives.cross_entropy import CrossEntropy
 from models.objectives.objective import Loss, Objective
 from models.optimise import make_optimizer, schedule_factor, set_learning_rate
-from models.phases import Phase, PhaseName, phases_of
-from models.spec import FineTuneParams
+from models.phases import Phase, phases_of
+from models.spec import FineTuneParams, Method
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +46,7 @@ class Epoch:
 
     Attributes:
         epoch: From 1, over both phases.
-        phase: ``head`` trains on frozen features, ``full`` trains every weight.
+        phase: ``head`` trains on frozen features; the other phase is called by the job's method.
         train_loss: The objective's mean over the pass, with augmentation.
         train_accuracy: Mean over the pass, with augmentation.
         val_loss: Cross entropy after the pass, without label smoothing.
@@ -55,7 +56,7 @@ class Epoch:
     """
 
     epoch: int
-    phase: PhaseName
+    phase: Method
     train_loss: float
     train_accuracy: float
     val_loss: float
@@ -141,7 +142,7 @@ class _Run:
         self._restored = load_checkpoint(checkpoint, self._device) if checkpoint else None
         self.history: list[Epoch] = []
         self._best: dict[str, Tensor] = {}
-        """State of the trained module after the best epoch, under the model's names."""
+        """What training changes, after the best epoch, under the model's names."""
         if self._restored:
             self.history = [Epoch(**epoch) for epoch in self._restored["history"]]
             self._best = self._restored["best"]
@@ -174,7 +175,7 @@ class _Run:
         past = [epoch.val_loss for epoch in self.history if epoch.phase == phase.name]
         if len(past) >= phase.num_epochs:
             return True
-        if self.history and self.history[-1].phase == "full" and phase.name == "head":
+        if self.history and self.history[-1].phase != "head" and phase.name == "head":
             return True
         patience = self._params.early_stopping_patience
         return bool(patience and past) and len(past) - 1 - int(np.argmin(past)) >= patience
@@ -184,7 +185,7 @@ class _Run:
         done = sum(epoch.phase == phase.name for epoch in self.history)
         num_steps = phase.num_epochs * phase.num_steps
         num_warmup_steps = round(self._params.warmup_epochs * phase.num_steps)
-        phase.set_mode()
+        phase.set_mode(done)
         train = _Mean()
         for step, (inputs, label_B) in enumerate(phase.train_examples(done), done * phase.num_steps):
             factor = schedule_factor(step, num_steps, num_warmup_steps, self._params.schedule)
@@ -234,7 +235,7 @@ class _Run:
         state = {
             "history": [asdict(epoch) for epoch in self.history],
             "phase": phase.name,
-            "module": phase.module.state_dict(),
+            "module": phase.state(),
             "best": self._best,
             "optimizer": optimizer.state_dict(),
             "random": _random_state(self._device),
@@ -245,7 +246,7 @@ class _Run:
         if not self._restored:
             return
         if self._restored["phase"] == phase.name:
-            phase.module.load_state_dict(self._restored["module"])
+            phase.module.load_state_dict(self._restored["module"], strict=False)
             optimizer.load_state_dict(self._restored["optimizer"])
         _set_random_state(self._restored["random"], self._device)
         self._restored = None
@@ -274,7 +275,7 @@ class _Mean:
 
 
 def _copied(phase: Phase) -> dict[str, Tensor]:
-    return {phase.part.prefix + name: tensor.clone() for name, tensor in phase.module.state_dict().items()}
+    return {phase.part.prefix + name: tensor.clone() for name, tensor in phase.state().items()}
 
 
 def _random_state(device: torch.device) -> dict[str, Any]:

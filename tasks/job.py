@@ -10,13 +10,16 @@ from typing import Any
 import pandas as pd
 import torch
 
+from models.adapters.adapter import add_adapters
+from models.adapters.method import attach
 from models.build import VideoModel, build_model
 from models.champion import Champion, hand_over, load_champion
 from models.clips.loader import ClipLoader
 from models.digest import tensors_digest
 from models.features import NUM_VIEWS
 from models.loop import Epoch, fit
-from models.objectives.build import build_continual_objective, build_objective
+from models.objectives.build import build_continual_objective, build_objective, near_start
+from models.objectives.objective import Total
 from models.spec import ContinualParams, FineTuneParams, ModelParams
 from tasks import layout
 from tasks.champion_note import start_key
@@ -50,7 +53,8 @@ def job(
         on_epoch: Called after each epoch; may raise :class:`models.loop.StopTraining`.
 
     Returns:
-        The model with its best weights, the labels in the order of its classes, all epochs.
+        The model with its best weights, changes of weights folded in, the labels in the order of its classes, all
+        epochs.
 
     Raises:
         UserError: The data are missing or too few, the model is unknown, or training diverges.
@@ -74,13 +78,16 @@ def job(
             **options,
         )
 
+    key = _features_key(network, model, params, [clips.train, clips.val], clips.labels, seed)
+    attached = attach(network, params, seed=seed)
     if before is None:
         objective = build_objective(params)
     else:
         before.model.to(device)
         memory = loader(clips.memory) if len(clips.memory) else None
         objective = build_continual_objective(params, continual, network, clips.labels, before, memory, seed=seed)
-    key = _features_key(network, model, params, [clips.train, clips.val], clips.labels, seed)
+    if params.l2_sp:
+        objective = Total([objective, near_start(network, params.l2_sp)])
     epochs = fit(
         network,
         loader(clips.train, augment=params.augment, shuffle=True),
@@ -92,6 +99,7 @@ def job(
         feature_cache=feature_cache and feature_cache / f"{key}.safetensors",
         on_epoch=on_epoch,
     )
+    attached.merge()
     return network, clips.labels, epochs
 
 
@@ -121,6 +129,8 @@ def _network(model: ModelParams, labels: list[str], champion: Champion | None, s
     if champion is None:
         return build_model(model, len(labels), seed=seed)
     network = build_model(model.model_copy(update={"weights": "none"}), len(labels), seed=seed)
+    for added in champion.model.added:
+        add_adapters(network, added, seed=seed)
     hand_over(champion, network, labels)
     return network
 
