@@ -80,12 +80,17 @@ def job(
 
     key = _features_key(network, model, params, [clips.train, clips.val], clips.labels, seed)
     attached = attach(network, params, seed=seed)
+    count_K = torch.tensor(clips.train["label"].value_counts().reindex(clips.labels, fill_value=0).to_numpy()).to(
+        device
+    )
     if before is None:
-        objective = build_objective(params)
+        objective = build_objective(params, count_K)
     else:
         before.model.to(device)
         memory = loader(clips.memory) if len(clips.memory) else None
-        objective = build_continual_objective(params, continual, network, clips.labels, before, memory, seed=seed)
+        objective = build_continual_objective(
+            params, continual, network, clips.labels, before, memory, seed=seed, count_K=count_K
+        )
     if params.l2_sp:
         objective = Total([objective, near_start(network, params.l2_sp)])
     epochs = fit(

@@ -118,7 +118,7 @@ def _add(layer: nn.Module, params: LoraParams) -> None:
 
 
 @cache
-def _changed_class(base: type[nn.Module], weight_name: str) -> type[nn.Module]:
+def _changed_class(base: Any, weight_name: str) -> Any:
     """``base``, whose weight is the changed one whenever it is read; the frozen one stays in the module's state."""
     return type(f"Lora{base.__name__}", (_Changed, base), {weight_name: property(lambda it: _changed(it, weight_name))})
 
@@ -129,5 +129,5 @@ def _changed(layer: Any, weight_name: str) -> Tensor:
     if layer.training and layer.lora_dropout:
         # One mask for all rows: as if the input channels were dropped, which is what the paper does, clip by clip.
         down_RI = down_RI * F.dropout(down_RI.new_ones(down_RI.shape[1]), layer.lora_dropout)
-    change_OI = layer.lora_scale * (layer._parameters[_UP] @ down_RI)
+    change_OI: Tensor = layer.lora_scale * (layer._parameters[_UP] @ down_RI)
     return weight + change_OI.view_as(weight)
