@@ -1,9 +1,10 @@
 """The parts of a model: a head on frozen features, or the whole, and the stages of its weights."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from models.build import VideoModel
 
@@ -46,6 +47,22 @@ def stage_indices(model: VideoModel) -> dict[str, int]:
             place = f"{host_of(inner) or inner}."
             indices[name] = next(index for index, stage in enumerate(stages) if place.startswith(f"{stage}."))
     return indices
+
+
+def trained_state(module: nn.Module, trained: Collection[str], *, statistics: bool) -> dict[str, Tensor]:
+    """What training changes of a module's state; the rest stays as it was to the bit.
+
+    Args:
+        module: Whose parameters are meant.
+        trained: Names of those that are trained.
+        statistics: Whether running statistics move too, where a batch normalisation is trained.
+    """
+    names = set(trained)
+    for prefix, norm in module.named_modules():
+        own = [f"{prefix}.{name}" for name, _ in norm.named_parameters(recurse=False)]
+        if statistics and isinstance(norm, _BatchNorm) and names.intersection(own):
+            names |= {f"{prefix}.{name}" for name, _ in norm.named_buffers(recurse=False)}
+    return {name: tensor for name, tensor in module.state_dict().items() if name in names}
 
 
 def is_added(name: str) -> bool:

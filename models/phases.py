@@ -17,7 +17,7 @@ from models.build import VideoModel
 from models.features import NUM_VIEWS, Features, cached_features
 from models.inference import Loader
 from models.objectives.target import Target
-from models.parts import HEAD, WHOLE, Part, stage_indices
+from models.parts import HEAD, WHOLE, Part, stage_indices, trained_state
 from models.spec import FineTuneParams, Method
 
 Examples = Iterator[tuple[Tensor, Target]]
@@ -130,9 +130,9 @@ class TunePhase(Phase):
         self._unfreeze = params.unfreeze
         self._num_stages = len(model.backbone.stages)
         indices = stage_indices(model)
-        self._trained = [
-            (weights, indices[name]) for name, weights in model.named_parameters() if weights.requires_grad
-        ]
+        trained = {name: weights for name, weights in model.named_parameters() if weights.requires_grad}
+        self._names = frozenset(trained)
+        self._trained = [(weights, indices[name]) for name, weights in trained.items()]
 
     def start(self) -> None:
         """Open all that is to be trained."""
@@ -145,22 +145,13 @@ class TunePhase(Phase):
         for weights, stage in self._trained:
             weights.requires_grad_(stage >= first_open)
         self.module.train()
-        for norm in self._norms():
-            norm.train(not self._freeze_batch_norm and _trains(norm))
+        for module in self.module.modules():
+            if isinstance(module, _BatchNorm):
+                module.train(not self._freeze_batch_norm and _trains(module))
 
     def state(self) -> dict[str, Tensor]:
         """Trained weights, and statistics that move."""
-        trained = {id(weights) for weights, _ in self._trained}
-        kept = {name for name, weights in self.module.named_parameters() if id(weights) in trained}
-        if not self._freeze_batch_norm:
-            norms = {id(norm) for norm in self._norms() if any(id(own) in trained for own in norm.parameters())}
-            for prefix, module in self.module.named_modules():
-                if id(module) in norms:
-                    kept |= {f"{prefix}.{name}" for name, _ in module.named_buffers()}
-        return {name: tensor for name, tensor in self.module.state_dict().items() if name in kept}
-
-    def _norms(self) -> list[nn.Module]:
-        return [module for module in self.module.modules() if isinstance(module, _BatchNorm)]
+        return trained_state(self.module, self._names, statistics=not self._freeze_batch_norm)
 
     def train_examples(self, epoch: int) -> Examples:
         """Augmented clips."""

@@ -70,9 +70,11 @@ def merge_lora(backbone: Backbone) -> None:
     """Fold every change into its weight; the backbone is then as it was built, and says the same."""
     for layer in [module for module in backbone.modules() if isinstance(module, _Changed)]:
         weight_name = _weight_name(layer)
+        was_training = layer.training
         with torch.no_grad():
-            layer._parameters[weight_name].copy_(_changed(layer, weight_name))  # type: ignore[union-attr]
-        del layer._parameters[_DOWN], layer._parameters[_UP]
+            layer._parameters[weight_name].copy_(_changed(layer.eval(), weight_name))  # type: ignore[union-attr]
+        layer.train(was_training)
+        del layer._parameters[_DOWN], layer._parameters[_UP], layer.lora_scale, layer.lora_dropout
         layer.__class__ = type(layer).__bases__[1]
 
 

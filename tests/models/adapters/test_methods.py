@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from models.adapters.lora import has_lora
 from models.adapters.method import attach
@@ -32,7 +33,7 @@ METHODS = {
     "aim": FineTuneParams(method="adapter", adapter=AdapterParams(kind="aim", width=0.5)),
 }
 JOB = {
-    "epochs": 2, "head_epochs": 0, "batch_size": 6, "lr": 0.01, "backbone_lr_scale": 0.3, "label_smoothing": 0.0,
+    "epochs": 4, "head_epochs": 0, "batch_size": 6, "lr": 0.01, "backbone_lr_scale": 0.3, "label_smoothing": 0.0,
     "warmup_epochs": 0.0, "early_stopping_patience": 0, "num_threads": 1,
 }  # fmt: skip
 
@@ -57,7 +58,13 @@ def params(pair: tuple[str, str]) -> ModelParams:
 
 @pytest.fixture
 def model(params: ModelParams) -> VideoModel:
-    return build_model(params, len(LABELS), seed=0).eval()
+    """Away from zeros, through which nothing learns but themselves."""
+    model = build_model(params, len(LABELS), seed=0).eval()
+    generator = torch.Generator().manual_seed(2)
+    with torch.no_grad():
+        for weights in model.parameters():
+            weights.add_(0.05 * torch.randn(weights.shape, generator=generator))
+    return model
 
 
 @pytest.fixture
@@ -76,8 +83,15 @@ def clips(model: VideoModel) -> Tensor:
 
 
 def fitted(model: VideoModel, job: FineTuneParams, **options: object) -> list[Epoch]:
-    train, val = (NoiseLoader(model.clip_input, num_clips, 6) for num_clips in (6, 3))
-    return fit(model, train, val, job, seed=0, **options)  # type: ignore[arg-type]
+    """Train and validate on the same few clips."""
+    loader = NoiseLoader(model.clip_input, 6, 6, noise=0.0)
+    return fit(model, loader, loader, job, seed=0, **options)  # type: ignore[arg-type]
+
+
+def loss_of(model: VideoModel) -> float:
+    (batch,) = NoiseLoader(model.clip_input, 6, 6, noise=0.0).epoch(0)
+    with torch.inference_mode():
+        return float(F.cross_entropy(model.eval()(batch.clip_BCTHW), batch.label_B))
 
 
 def test_what_is_added_says_nothing_yet_and_leaves_the_names_as_they_are(
@@ -98,14 +112,13 @@ def test_a_job_trains_what_it_says_and_nothing_else(
     model: VideoModel, params: ModelParams, job: FineTuneParams, tmp_path: Path
 ) -> None:
     attached = attach(model, job, seed=0)
-    before = copy.deepcopy(model.state_dict())
-    losses = [epoch.train_loss for epoch in fitted(model, job)]
-    assert losses[-1] < losses[0]
+    before, loss = copy.deepcopy(model.state_dict()), loss_of(model)
+    fitted(model, job)
+    assert loss_of(model) < loss
     after = model.state_dict()
     changed = {name for name, tensor in after.items() if not torch.equal(tensor, before[name])}
     assert changed <= attached.trained
-    # The second factor of a change stays where the first one is zero, for a step.
-    assert len(changed) > 0.7 * len(attached.trained)
+    assert len(changed) > 0.9 * len(attached.trained)  # some weights see nothing but zeros of a tiny network
 
     said = model.eval()(clips(model))
     attached.merge()
@@ -130,7 +143,7 @@ def test_killed_and_resumed_a_job_ends_with_the_same_bytes(
         attach(fresh, job, seed=0)
         return fresh
 
-    job = job.model_copy(update={"unfreeze": 1, "head_epochs": 1, "lora": LoraParams(rank=1, dropout=0.2)})
+    job = job.model_copy(update={"epochs": 2, "unfreeze": 1, "head_epochs": 1, "lora": LoraParams(rank=1, dropout=0.2)})
     straight, killed, resumed = ready(), ready(), ready()
     fitted(straight, job)
     with pytest.raises(KilledError):
