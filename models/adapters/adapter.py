@@ -58,7 +58,7 @@ def _add_aim(model: VideoModel, blocks: Blocks | None, width: float) -> None:
 def _add_before_blocks(model: VideoModel, blocks: Blocks, width: float) -> None:
     for name, block in _blocks(model):
         norm = block.get_submodule(blocks.norm)
-        adapter = _st_adapter(int(norm.normalized_shape[0]), width)  # type: ignore[index,arg-type]
+        adapter = _st_adapter(int(norm.normalized_shape[0]), width)  # type: ignore[index]
         _keep(model, name, "st", adapter)
         block.register_forward_pre_hook(BeforeBlock(adapter, blocks, model.backbone.num_steps))
 

@@ -9,6 +9,7 @@ Shapes: B clips, T steps, N frames of all clips, L tokens of a frame, D features
 
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -87,7 +88,8 @@ class _Beside:
         self._perceptron = perceptron
 
     def __call__(self, _module: nn.Module, inputs: tuple[Tensor], output: Tensor) -> Tensor:
-        return output + _BESIDE * self._perceptron(inputs[0])
+        changed: Tensor = output + _BESIDE * self._perceptron(inputs[0])
+        return changed
 
 
 class _OverTime:
@@ -102,7 +104,7 @@ class _OverTime:
         norm, attention = block.get_submodule(self._blocks.norm), block.get_submodule(self._blocks.attention)
         # Not by calling the module: what comes after attention over space is not meant.
         mixed_MTD = attention.forward(norm(series_BLTD.flatten(0, 1)))
-        change_BLTD = self._perceptron(mixed_MTD).unflatten(0, series_BLTD.shape[:2])
+        change_BLTD = torch.unflatten(self._perceptron(mixed_MTD), 0, series_BLTD.shape[:2])
         return (tokens_NLD + self._blocks.as_tokens(change_BLTD.transpose(1, 2)),)
 
 

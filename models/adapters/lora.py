@@ -68,11 +68,12 @@ def add_lora(backbone: Backbone, params: LoraParams, *, seed: int) -> None:
 
 def merge_lora(backbone: Backbone) -> None:
     """Fold every change into its weight; the backbone is then as it was built, and says the same."""
-    for layer in [module for module in backbone.modules() if isinstance(module, _Changed)]:
+    changed: list[Any] = [module for module in backbone.modules() if isinstance(module, _Changed)]
+    for layer in changed:
         weight_name = _weight_name(layer)
         was_training = layer.training
         with torch.no_grad():
-            layer._parameters[weight_name].copy_(_changed(layer.eval(), weight_name))  # type: ignore[union-attr]
+            layer._parameters[weight_name].copy_(_changed(layer.eval(), weight_name))
         layer.train(was_training)
         del layer._parameters[_DOWN], layer._parameters[_UP], layer.lora_scale, layer.lora_dropout
         layer.__class__ = type(layer).__bases__[1]
@@ -107,7 +108,7 @@ def _is_smaller(layer: nn.Module, rank: int) -> bool:
     return rank * (num_outputs + num_columns) < num_outputs * num_columns
 
 
-def _add(layer: nn.Module, params: LoraParams) -> None:
+def _add(layer: Any, params: LoraParams) -> None:
     weight_name = _weight_name(layer)
     weight: Tensor = getattr(layer, weight_name)
     down_RI = torch.empty((params.rank, weight[0].numel()))  # on the CPU: every device gets the same numbers
@@ -115,8 +116,8 @@ def _add(layer: nn.Module, params: LoraParams) -> None:
     layer.register_parameter(_DOWN, nn.Parameter(down_RI.to(weight)))
     layer.register_parameter(_UP, nn.Parameter(weight.new_zeros((weight.shape[0], params.rank))))
     layer.__class__ = _changed_class(type(layer), weight_name)
-    layer.lora_scale = params.alpha / params.rank  # type: ignore[assignment]
-    layer.lora_dropout = params.dropout  # type: ignore[assignment]
+    layer.lora_scale = params.alpha / params.rank
+    layer.lora_dropout = params.dropout
 
 
 @cache

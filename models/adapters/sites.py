@@ -40,10 +40,10 @@ class Blocks:
     def by_step(self, patches: Tensor, num_steps: int) -> Tensor:
         """Patches as a block gets them, as ``patches_BTSD``."""
         if self.order == "frames":
-            return patches.unflatten(0, (-1, num_steps))
+            return torch.unflatten(patches, 0, (-1, num_steps))
         if self.order == "steps":
-            return patches.unflatten(1, (num_steps, -1))
-        return patches.unflatten(1, (-1, num_steps)).transpose(1, 2)
+            return torch.unflatten(patches, 1, (num_steps, -1))
+        return torch.unflatten(patches, 1, (-1, num_steps)).transpose(1, 2)
 
     def as_tokens(self, patches_BTSD: Tensor) -> Tensor:
         """The same the other way round."""

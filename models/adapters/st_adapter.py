@@ -60,8 +60,9 @@ class AfterStage:
 
     def _changed(self, adapter: STAdapter, maps: Tensor) -> Tensor:
         if maps.ndim == 5:
-            return maps + adapter(maps)
-        maps_BCTHW = maps.unflatten(0, (-1, self._num_frames)).transpose(1, 2)
+            changed_BCTHW: Tensor = maps + adapter(maps)
+            return changed_BCTHW
+        maps_BCTHW = torch.unflatten(maps, 0, (-1, self._num_frames)).transpose(1, 2)
         change_NCHW: Tensor = adapter(maps_BCTHW).transpose(1, 2).flatten(0, 1)
         return maps + change_NCHW
 
