@@ -9,8 +9,19 @@ from models.backbones.family import load_family
 from models.backbones.published import Published
 
 NETWORKS = {
+    ("csn", "32x2"): "csn_r101",
+    ("csn", "16x112"): "csn_r101",
     ("i3d", "8x8"): "i3d_r50",
     ("i3d", "8x112"): "i3d_r50",
+    ("r2plus1d", "16x4"): "r2plus1d_r50",
+    ("r2plus1d", "8x112"): "r2plus1d_r50",
+    ("slow", "8x8"): "slow_r50",
+    ("slow", "4x16"): "slow_r50",
+    ("slow", "8x112"): "slow_r50",
+    ("slowfast", "r50-8x8"): "slowfast_r50",
+    ("slowfast", "r101-8x8"): "slowfast_r101",
+    ("slowfast", "r101-16x8"): "slowfast_16x8_r101_50_50",
+    ("slowfast", "16x112"): "slowfast_r50",
     ("x3d", "xs"): "x3d_xs",
     ("x3d", "s"): "x3d_s",
     ("x3d", "m"): "x3d_m",
