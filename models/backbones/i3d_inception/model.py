@@ -61,8 +61,8 @@ class I3DInception(Backbone):
             if name in _POOLED_BEFORE:
                 pool, kernel, stride = _POOLED_BEFORE[name]
                 layers[pool] = _SamePool(kernel, stride)
-            layers[name] = _Mixed(channels, [scaled(each) for each in published])
-            channels = layers[name].num_channels
+            layers[name] = mixed = _Mixed(channels, [scaled(each) for each in published])
+            channels = mixed.num_channels
         for name, layer in layers.items():
             self.add_module(name, layer)
         self._order = tuple(layers)
