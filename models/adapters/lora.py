@@ -27,8 +27,12 @@ from models.parts import ADAPTERS
 from models.spec import LoraParams
 
 _DOWN, _UP = "lora_down", "lora_up"
-_WEIGHT_OF = {nn.Linear: "weight", nn.Conv1d: "weight", nn.Conv2d: "weight", nn.Conv3d: "weight"} | {
-    nn.MultiheadAttention: "in_proj_weight"
+_WEIGHT_OF: dict[type[nn.Module], str] = {
+    nn.Linear: "weight",
+    nn.Conv1d: "weight",
+    nn.Conv2d: "weight",
+    nn.Conv3d: "weight",
+    nn.MultiheadAttention: "in_proj_weight",
 }
 
 
@@ -98,7 +102,7 @@ def _layers(backbone: Backbone) -> Iterator[tuple[str, nn.Module]]:
             yield name, module
 
 
-def _weight_name(layer: nn.Module) -> str:
+def _weight_name(layer: object) -> str:
     return next(name for kind, name in _WEIGHT_OF.items() if isinstance(layer, kind))
 
 
@@ -115,7 +119,7 @@ def _add(layer: Any, params: LoraParams) -> None:
     nn.init.kaiming_uniform_(down_RI, a=math.sqrt(5))
     layer.register_parameter(_DOWN, nn.Parameter(down_RI.to(weight)))
     layer.register_parameter(_UP, nn.Parameter(weight.new_zeros((weight.shape[0], params.rank))))
-    layer.__class__ = _changed_class(type(layer), weight_name)
+    layer.__class__ = _changed_class(layer.__class__, weight_name)
     layer.lora_scale = params.alpha / params.rank
     layer.lora_dropout = params.dropout
 
