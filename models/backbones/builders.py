@@ -36,6 +36,7 @@ with _placeholder(), warnings.catch_warnings():
     # fvcore, which pytorchvideo imports, compiles a loss with torch.jit.
     warnings.filterwarnings("ignore", "`torch.jit.script` is deprecated", DeprecationWarning)
     from pytorchvideo.models.resnet import create_resnet
+    from pytorchvideo.models.vision_transformers import create_multiscale_vision_transformers
     from pytorchvideo.models.x3d import create_x3d
 
-__all__ = ["create_resnet", "create_x3d"]
+__all__ = ["create_multiscale_vision_transformers", "create_resnet", "create_x3d"]
