@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
+from torch import nn
+
 
 class _RoIAlign:
     def __init__(self, *_: Any, **__: Any) -> None:
@@ -39,4 +41,9 @@ with _placeholder(), warnings.catch_warnings():
     from pytorchvideo.models.vision_transformers import create_multiscale_vision_transformers
     from pytorchvideo.models.x3d import create_x3d
 
-__all__ = ["create_multiscale_vision_transformers", "create_resnet", "create_x3d"]
+__all__ = ["create_multiscale_vision_transformers", "create_resnet", "create_x3d", "stages_of"]
+
+
+def stages_of(blocks: nn.Sequential) -> tuple[str, ...]:
+    """:attr:`Backbone.stages` of a backbone whose weights all lie in ``blocks``: a pooling between them has none."""
+    return tuple(f"blocks.{name}" for name, block in blocks.named_children() if any(True for _ in block.parameters()))

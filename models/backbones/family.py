@@ -29,10 +29,18 @@ class Backbone(nn.Module):
     Attributes:
         num_features: Size of D.
         num_steps: Size of T of the features.
+        stages: Names of submodules, or of parameters that lie in none, from input to output, the stem first. Together
+            they hold every parameter exactly once.
     """
 
     num_features: int
     num_steps: int
+    stages: tuple[str, ...]
+
+    def stage_parameters(self, stage: str) -> dict[str, nn.Parameter]:
+        """The parameters of one of ``stages``, under their names in the backbone."""
+        inside = f"{stage}."
+        return {name: weight for name, weight in self.named_parameters() if f"{name}.".startswith(inside)}
 
 
 @dataclass(frozen=True)

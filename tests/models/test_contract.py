@@ -50,6 +50,16 @@ def test_flavours_are_told_apart_by_what_they_take_or_by_their_size(family: str)
     assert len(set(flavours.values())) == len(flavours)
 
 
+def test_stages_hold_every_weight_once_in_the_order_of_the_network(family: str) -> None:
+    backbone = load_family(family).build(load_family(family).flavours["debug"])
+    stages = [backbone.stage_parameters(stage) for stage in backbone.stages]
+    assert all(stages)
+    held = [name for stage in stages for name in stage]
+    assert sorted(held) == sorted(name for name, _ in backbone.named_parameters())
+    owners = dict(backbone.named_modules()) | dict(backbone.named_parameters())
+    assert all(stage in owners for stage in backbone.stages)
+
+
 def test_shapes(model: VideoModel) -> None:
     features_BTD = model.features(clips(model, 3))
     assert features_BTD.shape == (3, model.backbone.num_steps, model.backbone.num_features)

@@ -29,6 +29,7 @@ class C3D(Backbone):
         num_inputs = flavour.channels[-1] * steps * (side // 2 + 1) ** 2
         self.fc6 = nn.Linear(num_inputs, flavour.num_features)
         self.fc7 = nn.Linear(flavour.num_features, flavour.num_features)
+        self.stages = (*(f"maps.conv{name}" for group in _GROUPS for name in group), "fc6", "fc7")
         self.activation = nn.ReLU()
         self.dropout = nn.Dropout(_DROPOUT)
         for module in self.modules():

@@ -35,6 +35,7 @@ class EfficientNetLite0(Backbone):
                 channels = stage.channels
         self.blocks = nn.Sequential(*blocks)
         self.last = _conv_norm(channels, flavour.num_features, active=True)
+        self.stages = ("stem", *(f"blocks.{index}" for index in range(len(blocks))), "last")
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out")

@@ -5,7 +5,7 @@ Shapes: B clips, C channels, T frames or steps, H height, W width, D features.
 
 from torch import Tensor, nn
 
-from models.backbones.builders import create_resnet
+from models.backbones.builders import create_resnet, stages_of
 from models.backbones.family import Backbone
 from models.backbones.i3d.flavours import I3DFlavour
 
@@ -34,6 +34,7 @@ class I3D(Backbone):
             head=None,
         )
         self.blocks = nn.Sequential(*network.blocks)
+        self.stages = stages_of(self.blocks)
 
     def forward(self, clip_BCTHW: Tensor) -> Tensor:
         """Features at each step."""

@@ -5,7 +5,7 @@ Shapes: B clips, C channels, T frames, H height, W width, D features.
 
 from torch import Tensor, nn
 
-from models.backbones.builders import create_x3d
+from models.backbones.builders import create_x3d, stages_of
 from models.backbones.family import Backbone
 from models.backbones.x3d.flavours import X3DFlavour
 
@@ -32,6 +32,7 @@ class X3D(Backbone):
         *stages, head = network.blocks
         head.pool.pool = _SpatialMean()
         self.blocks = nn.Sequential(*stages, head.pool)
+        self.stages = stages_of(self.blocks)
 
     def forward(self, clip_BCTHW: Tensor) -> Tensor:
         """Features at each frame."""
