@@ -44,14 +44,14 @@ def resize_on_load(backbone: nn.Module, positions: Mapping[str, Positions]) -> N
             if isinstance(found, Tensor) and found.ndim == 3 and found.shape[1] == _num_positions(about):
                 state[prefix + name] = resized(found, about)
 
-    backbone.register_load_state_dict_pre_hook(resize)
+    backbone.register_load_state_dict_pre_hook(resize)  # type: ignore[no-untyped-call]  # a missing stub
 
 
 def resized(position_1PD: Tensor, about: Positions) -> Tensor:
     """Interpolate from the published grid to the own one: bicubic over space, as ViT does, and linear over time."""
     if about.published == about.own:
         return position_1PD
-    extra_1ED, grid_1PD = position_1PD.split([about.num_extra, position_1PD.shape[1] - about.num_extra], 1)
+    extra_1ED, grid_1PD = position_1PD[:, : about.num_extra], position_1PD[:, about.num_extra :]
     num_steps, height, width = about.published
     maps_TDHW = grid_1PD.view(num_steps, height, width, -1).permute(0, 3, 1, 2)
     if about.published[1:] != about.own[1:]:
@@ -59,7 +59,7 @@ def resized(position_1PD: Tensor, about: Positions) -> Tensor:
     series_1MT = maps_TDHW.flatten(1).T[None]
     if num_steps != about.own[0]:
         series_1MT = F.interpolate(series_1MT.float(), about.own[0], mode="linear")
-    maps_TDHW = series_1MT[0].T.unflatten(1, (-1, *about.own[1:]))
+    maps_TDHW = series_1MT[0].T.reshape(about.own[0], -1, *about.own[1:])
     grid_1PD = maps_TDHW.permute(0, 2, 3, 1).flatten(0, 2)[None]
     return torch.cat([extra_1ED, grid_1PD.to(extra_1ED.dtype)], 1)
 

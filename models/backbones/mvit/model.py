@@ -5,13 +5,13 @@ Layers carry pytorchvideo's names, so that published weights fit.
 Shapes: B clips, C channels, T frames or steps, H height, W width, N tokens, D features.
 """
 
-import torch
 from torch import Tensor, nn
 
 from models.backbones.builders import create_multiscale_vision_transformers
 from models.backbones.family import Backbone
 from models.backbones.mvit.flavours import MViTFlavour
 from models.backbones.positions import Positions, resize_on_load
+from models.backbones.tokens import beside_class_token
 
 _PATCH_STRIDE = (2, 4, 4)
 _PUBLISHED_SIDE = 224
@@ -68,6 +68,5 @@ class MViT(Backbone):
         for block in self.blocks:
             tokens_BND, grid = block(tokens_BND, grid)
         tokens_BND = self.norm_embed(tokens_BND)
-        steps_BTD = tokens_BND[:, 1:].unflatten(1, (grid[0], -1)).mean(2)
-        class_BTD = tokens_BND[:, :1].expand(-1, grid[0], -1)
-        return torch.cat([class_BTD, steps_BTD], 2)
+        steps_BTD = tokens_BND[:, 1:].reshape(tokens_BND.shape[0], grid[0], -1, tokens_BND.shape[2]).mean(2)
+        return beside_class_token(tokens_BND[:, 0], steps_BTD)

@@ -47,7 +47,7 @@ class ViT(Backbone):
         patches_NLD = self.patch_embed(clip_BCTHW.transpose(1, 2).flatten(0, 1))
         class_N1D = self.cls_token.expand(num_clips * num_frames, -1, -1)
         tokens_NLD = torch.cat([class_N1D, patches_NLD], 1) + self.pos_embed
-        class_ND = self.norm(self.blocks(tokens_NLD)[:, 0])
+        class_ND: Tensor = self.norm(self.blocks(tokens_NLD)[:, 0])
         return class_ND.view(num_clips, num_frames, -1)
 
 
