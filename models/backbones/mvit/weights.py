@@ -1,7 +1,9 @@
-"""Published weights of MViT: none come with a package; a safetensors file does."""
+"""What pytorchvideo trained on Kinetics-400, at 30 frames a second."""
 
-from collections.abc import Callable
+from models.backbones.published import KINETICS_ZOO, Published, renaming
 
-from torch import Tensor
+_CONVERT = renaming(ignored=["head.proj.weight", "head.proj.bias"])
+_16X4 = Published(f"{KINETICS_ZOO}/MVIT_B_16x4.pyth", _CONVERT)
+_32X3 = Published(f"{KINETICS_ZOO}/MVIT_B_32x3_f294077834.pyth", _CONVERT)
 
-WEIGHTS: dict[str, Callable[[], dict[str, Tensor]]] = {}
+WEIGHTS = {"kinetics400": {"16x4": _16X4, "8x112": _16X4, "32x3": _32X3}}
