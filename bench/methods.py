@@ -226,13 +226,13 @@ def _read(path: Path) -> list[dict[str, Any]]:
 
 def _print(rows: list[dict[str, Any]]) -> None:
     table = pd.DataFrame(rows)
-    print(f"\n{'':44}{'accuracy (95% over cameras)':>30}{'shuffled':>10}{'trained':>12}{'of all':>8}{'MB':>8}{'s':>7}")
+    print(f"\n{'':52}{'accuracy (95% over cameras)':>30}{'shuffled':>10}{'trained':>12}{'of all':>8}{'MB':>8}{'s':>7}")
     for (family, flavour, weights, method), runs in table.groupby(
         ["family", "flavour", "weights", "method"], sort=False
     ):
         mean = runs.mean(numeric_only=True)
         interval = f"{mean['accuracy']:.3f} ({mean['low']:.3f} to {mean['high']:.3f})"
-        line = f"{f'{family} {flavour} {weights}: {method}':44}{interval:>30}"
+        line = f"{f'{family} {flavour} {weights}: {method}':52}{interval:>30}"
         if method != "majority":
             share = mean["trained"] / mean["parameters"]
             line += f"{mean['shuffled']:10.3f}{mean['trained']:12,.0f}{share:8.1%}{mean['megabytes']:8.2f}"
