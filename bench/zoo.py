@@ -48,7 +48,8 @@ def _line(name: str, family: Family, flavour: str, *, with_step: bool) -> str:
     figure = FIGURES.get((name, flavour))
     if figure:
         ours = cost_of(family, built, figure.num_classes, size=figure.size)
-        line += f"{figure.parameters_m:13.2f}{ours.num_parameters / 1e6:8.2f}"
+        line += f"{figure.parameters_m:13.2f}" if figure.parameters_m else f"{'-':>13}"
+        line += f"{ours.num_parameters / 1e6:8.2f}"
         line += f"{figure.multiply_adds_g:13.2f}{ours.multiply_adds / 1e9:8.2f}{figure.size:6}"
     else:
         line += f"{'-':>13}{'':8}{'-':>13}{'':14}"
