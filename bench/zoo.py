@@ -35,6 +35,9 @@ def main() -> None:
     )
     for name in options.family or family_names():
         family = load_family(name)
+        if not family.is_installed:
+            print(f"{name:20}needs the package {family.package}")
+            continue
         for flavour in family.flavours:
             print(_line(name, family, flavour, with_step=options.step), flush=True)
 

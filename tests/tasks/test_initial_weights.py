@@ -8,11 +8,13 @@ import pytest
 from models.build import build_model
 from models.digest import tensors_digest
 from models.errors import UserError
-from models.saved import load_model
+from models.saved import load_model, read_card
 from models.spec import ModelParams
 from tasks import layout
+from tasks.fine_tune import fine_tune
 from tasks.initial_weights import with_local_weights
 from tasks.job import job_key
+from tasks.params import BaseParams, FinalJobParams
 from tasks.promote import promote
 from tasks.register import register
 from tests.support.champions import JOB
@@ -78,3 +80,14 @@ def test_a_job_is_another_one_where_the_content_of_its_weights_differs(rounds: P
         return job_key(start(str(weights)), JOB, rounds / "1" / layout.DATA, seed=0)
 
     assert key(1) == key(1) != key(2)
+
+
+def test_the_card_names_the_address_and_the_content(rounds: Path, tmp_path: Path) -> None:
+    one_epoch = JOB.model_dump() | {"method": "head", "epochs": 1}
+    fine_tune(
+        BaseParams(name="demo"), start("models:/actions@champion"), FinalJobParams(**one_epoch, from_search=()),
+        data=rounds / "1" / layout.DATA, out=tmp_path / "model", curves=tmp_path / "curves.csv",
+    )  # fmt: skip
+    card = read_card(tmp_path / "model")
+    assert card["model"]["weights"] == "models:/actions@champion"
+    assert card["initial_weights_sha256"] == read_card(rounds / "1" / layout.MODEL)["weights_sha256"]
