@@ -1,7 +1,7 @@
 """What bf16 and fp16 do to gradients and to learning, against fp32: ``python -m bench.precision x3d/s``.
 
-Some releases of cuDNN compute 3D convolutions in bf16 wrongly (pytorch#163539), so each model is looked at: the gradient
-of one batch against the same in fp32 (without TF32), and the loss of a short job that has something to learn.
+Some releases of cuDNN compute 3D convolutions in bf16 wrongly (pytorch#163539), so each model is looked at: the
+gradient of one batch against the same in fp32 (without TF32), and the loss of a short job with something to learn.
 """
 
 import argparse
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from bench.machine import describe
 from models.build import build_model
 from models.objectives.cross_entropy import CrossEntropy
+from models.objectives.target import Target
 from models.optimise import make_optimizer
 from models.parts import WHOLE
 from models.spec import FineTuneParams, HeadParams, ModelParams
@@ -68,13 +69,13 @@ def _trained(
     first_BCTHW = batch()
     gradients = _gradients(model, step, first_BCTHW, label_B)
     model.train()
-    losses = [float(step(batch(), label_B).loss) for _ in range(arguments.steps)]
+    losses = [float(step(batch(), Target(label_B)).loss) for _ in range(arguments.steps)]
     return gradients, losses
 
 
 def _gradients(model: nn.Module, step: Step, clip_BCTHW: Tensor, label_B: Tensor) -> dict[str, Tensor]:
     model.train()
-    step.gradients(clip_BCTHW, label_B)
+    step.gradients(clip_BCTHW, Target(label_B))
     return {name: weight.grad.clone() for name, weight in model.named_parameters() if weight.grad is not None}
 
 

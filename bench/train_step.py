@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ from models.clips.sampling import ClipInput, frame_indices
 from models.clips.shards import StoredClip, write_shard
 from models.memory import keep_freed_memory
 from models.objectives.cross_entropy import CrossEntropy
+from models.objectives.target import Target
 from models.optimise import make_optimizer
 from models.parts import WHOLE
 from models.spec import AugmentParams, FineTuneParams, HeadParams, ModelParams
@@ -180,7 +182,7 @@ def _ours(
     step = Step(model, make_optimizer(model, job), CrossEntropy(job.label_smoothing).on(WHOLE), job)
 
     def train(batch: Any) -> None:
-        step(batch.clip_BCTHW, batch.label_B)
+        step(batch.clip_BCTHW, Target(batch.label_B))
 
     return loader.epoch(0), train
 
@@ -219,7 +221,7 @@ def _plain(
     loader = DataLoader(
         dataset, arguments.batch_size, num_workers=workers, pin_memory=device.type == "cuda", drop_last=True
     )
-    model = _plain_model(params, clips.input).to(device).train()
+    model = _plain_model(params).to(device).train()
     optimizer = (
         torch.optim.AdamW(model.parameters(), lr=1e-4)
         if arguments.optimizer == "adamw"
@@ -245,7 +247,7 @@ def _plain(
     return sent(), train
 
 
-def _plain_model(params: ModelParams, clip_input: ClipInput) -> nn.Module:
+def _plain_model(params: ModelParams) -> nn.Module:
     from pytorchvideo.models import hub
 
     builders = {
@@ -288,7 +290,7 @@ def _timed(
         torch.cuda.synchronize()
     # The first measured step follows a wait for the device: it starts the clock and does not count.
     starts, ends = starts[_WARM_UP:], ends[_WARM_UP:]
-    between_ms = [first.until(second) for first, second in zip(starts, starts[1:], strict=False)]
+    between_ms = [first.until(second) for first, second in pairwise(starts)]
     waited_ms = [end.until(start) for end, start in zip(ends, starts[1:], strict=False)]
     total_ms = starts[0].until(starts[-1])
     clips_per_s = batch_size * (len(starts) - 1) / total_ms * 1e3

@@ -4,7 +4,7 @@ Shapes: B clips, K classes.
 """
 
 import logging
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,8 @@ from torch import Tensor, nn
 
 from models.errors import UserError
 from models.objectives.objective import Loss
+from models.objectives.target import Target
+from models.processes import Group
 from models.spec import FineTuneParams
 
 logger = logging.getLogger(__name__)
@@ -44,13 +46,19 @@ class Step:
         optimizer: Over its weights.
         loss_of: What is made small.
         params: The job.
+        group: The processes among which batches are divided; default: this one alone.
 
     Attributes:
         num_micro: Micro-batches to a batch, so far.
     """
 
     def __init__(
-        self, module: nn.Module, optimizer: torch.optim.Optimizer, loss_of: Loss, params: FineTuneParams
+        self,
+        module: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        loss_of: Loss,
+        params: FineTuneParams,
+        group: Group | None = None,
     ) -> None:
         self._weights = list(module.parameters())
         self._device = self._weights[0].device
@@ -60,18 +68,20 @@ class Step:
         self._forward = torch.compile(module) if params.compile else module
         self._optimizer = optimizer
         self._loss_of = loss_of
+        self._group = group or Group()
         self._clip_norm = params.clip_norm
-        self._autocast_to = _DTYPES.get(params.precision)
+        self._precision = params.precision
         self._scaler = torch.amp.GradScaler(self._device.type, enabled=params.precision == "fp16")
         self.num_micro = params.accumulate
 
-    def __call__(self, inputs: Tensor, label_B: Tensor) -> Outcome:
-        """Train on one batch.
+    def __call__(self, inputs: Tensor, target: Target) -> Outcome:
+        """Train on one batch, or on this process's part of it.
 
         Raises:
             UserError: The device has not memory enough for a single clip.
         """
-        outcome = self.gradients(inputs, label_B)
+        outcome = self.gradients(inputs, target)
+        self._group.average_gradients(self._weights, len(inputs))
         if self._clip_norm:
             self._scaler.unscale_(self._optimizer)
             nn.utils.clip_grad_norm_(self._weights, self._clip_norm)
@@ -88,42 +98,46 @@ class Step:
         self.num_micro = state["num_micro"]
         self._scaler.load_state_dict(state["scaler"])
 
-    def gradients(self, inputs: Tensor, label_B: Tensor) -> Outcome:
+    def gradients(self, inputs: Tensor, target: Target) -> Outcome:
         """The first half of a step: put the batch's gradient into the weights (scaled, where the precision is fp16)."""
         while True:
             self._optimizer.zero_grad()
             try:
-                return self._accumulated(inputs, label_B)
+                return self._accumulated(inputs, target)
             except torch.OutOfMemoryError:
-                micro_batch = -(-len(label_B) // self.num_micro)
+                micro_batch = -(-len(inputs) // self.num_micro)
                 if micro_batch == 1:
                     raise UserError(
                         "params.yaml: model.flavour: the device has not memory enough to train on a single clip; "
                         "take a smaller flavour, or fine_tune.precision: bf16"
                     ) from None
             # Outside of the handler, whose traceback holds on to what the failed attempt had allocated.
-            self.num_micro = -(-len(label_B) // -(-micro_batch // 2))
+            self.num_micro = -(-len(inputs) // -(-micro_batch // 2))
             logger.warning("out of memory: going on with micro-batches of %d clips", -(-micro_batch // 2))
             if self._device.type == "cuda":
                 torch.cuda.empty_cache()
 
-    def _accumulated(self, inputs: Tensor, label_B: Tensor) -> Outcome:
-        size = -(-len(label_B) // self.num_micro)
-        total: Tensor | float = 0.0
+    def _accumulated(self, inputs: Tensor, target: Target) -> Outcome:
+        if not len(inputs):  # fewer clips than processes
+            return Outcome(torch.zeros((), device=self._device), torch.zeros((0, 1), device=self._device))
+        size = -(-len(inputs) // self.num_micro)
+        total = torch.zeros((), device=self._device)
         logits: list[Tensor] = []
-        for inputs_M, label_M in zip(inputs.split(size), label_B.split(size), strict=True):
+        for inputs_M, target_M in zip(torch.split(inputs, size), target.split(size), strict=True):
             if self._channels_last and inputs_M.ndim == 5:
                 inputs_M = inputs_M.contiguous(memory_format=torch.channels_last_3d)
-            with self._autocast():
+            with autocast(self._precision, self._device):
                 logits_MK = self._forward(inputs_M)
-                loss = self._loss_of(logits_MK.float(), label_M, inputs_M) * (len(label_M) / len(label_B))
+                loss = self._loss_of(logits_MK.float(), target_M, inputs_M) * (len(inputs_M) / len(inputs))
             torch.autograd.backward(self._scaler.scale(loss))
-            total = total + loss.detach()
+            total += loss.detach()
             logits.append(logits_MK.detach())
-        return Outcome(torch.as_tensor(total), torch.cat(logits))
+        return Outcome(total, torch.cat(logits))
 
-    def _autocast(self) -> Any:
-        return torch.autocast(self._device.type, self._autocast_to) if self._autocast_to else nullcontext()
+
+def autocast(precision: str, device: torch.device) -> AbstractContextManager[Any]:
+    """What a job of this precision computes under."""
+    return torch.autocast(device.type, _DTYPES[precision]) if precision in _DTYPES else nullcontext()
 
 
 def wants_channels_last(params: FineTuneParams, device: torch.device) -> bool:

@@ -63,12 +63,12 @@ class Augment:
             label_B: Index of each clip's label, or -1.
             generator: On the CPU.
         """
-        return self.apply(clip_BTHWC, self.draw(label_B, *clip_BTHWC.shape[2:4], generator))
+        return self.apply(clip_BTHWC, self.draw(label_B, (clip_BTHWC.shape[2], clip_BTHWC.shape[3]), generator))
 
-    def draw(self, label_B: Tensor, height: int, width: int, generator: torch.Generator) -> "Draws":
-        """Everything random about clips of these labels and this size; see :meth:`__call__`."""
+    def draw(self, label_B: Tensor, size: tuple[int, int], generator: torch.Generator) -> "Draws":
+        """Everything random about clips of these labels and this size (height, width); see :meth:`__call__`."""
         num_clips = len(label_B)
-        boxes_B4 = self._random_boxes(num_clips, height, width, generator)
+        boxes_B4 = self._random_boxes(num_clips, *size, generator)
         flip_B = torch.rand(num_clips, generator=generator) < self._params.flip
         flip_B &= self._may_flip_K[label_B.cpu()]
         factors_B3 = 1.0 + self._params.colour * (2.0 * torch.rand(num_clips, 3, generator=generator) - 1.0)
