@@ -89,7 +89,8 @@ class ClipLoader:
         self._shuffle = shuffle
         self._num_workers = num_workers
         self._device = torch.device(device)
-        self._stream: Any = torch.cuda.Stream(self._device) if self._device.type == "cuda" else None
+        new_stream: Any = torch.cuda.Stream  # without types
+        self._stream = new_stream(self._device) if self._device.type == "cuda" else None
         self._common_size = common_size([self._store.size(*place) for place in self._places])
 
     def __len__(self) -> int:
