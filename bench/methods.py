@@ -209,8 +209,8 @@ class _Shuffled:
     def __len__(self) -> int:
         return len(self._loader)
 
-    def epoch(self, number: int) -> Iterator[Batch]:
-        for batch in self._loader.epoch(number):
+    def epoch(self, number: int, **options: Any) -> Iterator[Batch]:
+        for batch in self._loader.epoch(number, **options):
             num_frames = batch.clip_BCTHW.shape[2]
             orders = [np.random.default_rng([self._seed, int(at)]).permutation(num_frames) for at in batch.index_B]
             clips = [clip[:, torch.from_numpy(order)] for clip, order in zip(batch.clip_BCTHW, orders, strict=True)]
