@@ -15,6 +15,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from tqdm import tqdm
 
 from models.build import VideoModel
+from models.clip_examples import ClipExamples
 from models.features import NUM_VIEWS, Features, cached_features
 from models.inference import Loader
 from models.objectives.target import Target
@@ -114,13 +115,14 @@ class FullPhase(Phase):
     name = "full"
     part = WHOLE
 
-    def __init__(self, model: VideoModel, train: Loader, val: Loader, params: FineTuneParams) -> None:
+    def __init__(self, model: VideoModel, train: Loader, val: Loader, params: FineTuneParams, *, seed: int) -> None:
         self.module = self.part.module(model)
         self.num_epochs = params.epochs
         self.num_steps = len(train)
         self._train = train
         self._val = val
         self._freeze_batch_norm = params.freeze_batch_norm
+        self._examples = ClipExamples(model, params, seed=seed)
 
     def start(self) -> None:
         """Nothing to do."""
@@ -136,8 +138,9 @@ class FullPhase(Phase):
     def train_examples(self, epoch: int) -> Examples:
         """Augmented clips."""
         batches = self._train.epoch(NUM_VIEWS + epoch)  # the loader's first epochs are the head phase's views
-        for batch in tqdm(batches, f"epoch {epoch + 1}", len(self._train), leave=False, disable=None):
-            yield batch.clip_BCTHW, Target(batch.label_B)
+        shown = tqdm(batches, f"epoch {epoch + 1}", len(self._train), leave=False, disable=None)
+        for position, batch in enumerate(shown):
+            yield self._examples(batch, epoch, position)
 
     def val_examples(self) -> Examples:
         """Plain clips."""
@@ -151,4 +154,4 @@ def phases_of(
     """The phases of a job."""
     num_head_epochs = params.epochs if params.method == "head" else params.head_epochs
     head = HeadPhase(model, train, val, params, num_epochs=num_head_epochs, seed=seed, feature_cache=feature_cache)
-    return [head] if params.method == "head" else [head, FullPhase(model, train, val, params)]
+    return [head] if params.method == "head" else [head, FullPhase(model, train, val, params, seed=seed)]

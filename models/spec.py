@@ -44,6 +44,18 @@ class ModelParams(Section):
     head: HeadParams = HeadParams()
 
 
+class RandAugmentParams(Section):
+    """Random operations on training clips (RandAugment, Cubuk et al. 2020, arXiv:1909.13719), after crop and colour.
+
+    Attributes:
+        layers: Operations a clip, one after the other; 0 turns it off.
+        magnitude: Their strength, 0 to 10.
+    """
+
+    layers: Annotated[int, Field(ge=0, le=14)] = 0
+    magnitude: Annotated[float, Field(ge=0.0, le=10.0)] = 5.0
+
+
 class AugmentParams(Section):
     """Augmentation of training clips, the same for every frame of a clip.
 
@@ -53,6 +65,11 @@ class AugmentParams(Section):
         no_flip_labels: Labels whose meaning changes in a mirror ("turn left"); their clips are never flipped.
         colour: Strength of random brightness, contrast and saturation, as a share.
         time_jitter: Random shift of the sampled window and change of its speed, as a share.
+        rand_augment: More operations.
+        mixup: Parameter of the Beta distribution by which two clips and their labels are blended (Zhang et al. 2018,
+            arXiv:1710.09412), while the whole network is trained; 0 turns it off.
+        cutmix: The same for a box of one clip in the other (Yun et al. 2019, arXiv:1905.04899). With both on, each
+            batch takes one of them.
     """
 
     crop_scale: Annotated[float, Field(gt=0.0, le=1.0)] = 0.6
@@ -60,6 +77,9 @@ class AugmentParams(Section):
     no_flip_labels: tuple[str, ...] = ()
     colour: Fraction = 0.3
     time_jitter: Fraction = 0.25
+    rand_augment: RandAugmentParams = RandAugmentParams()
+    mixup: Annotated[float, Field(ge=0.0)] = 0.0
+    cutmix: Annotated[float, Field(ge=0.0)] = 0.0
 
 
 class LossParams(Section):

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from models.clips.rand_augment import RandAugment
 from models.clips.sampling import ClipInput
 from models.spec import AugmentParams
 
@@ -35,7 +36,7 @@ class Preprocess:
 
 
 class Augment:
-    """Random crop, mirror and colour, drawn once a clip and the same for all its frames.
+    """Random crop, mirror, colour and operations, drawn once a clip and the same for all its frames.
 
     The crop follows Inception's random resized crop (Szegedy et al. 2015, arXiv:1409.4842): area from ``crop_scale`` to
     1, aspect ratio from 3:4 to 4:3. Random numbers are drawn on the CPU, so a seed means the same on every device.
@@ -44,6 +45,7 @@ class Augment:
     def __init__(self, clip_input: ClipInput, params: AugmentParams, labels: Sequence[str]) -> None:
         self._input = clip_input
         self._params = params
+        self._rand_augment = RandAugment(clip_input, params.rand_augment)
         # One entry more: a label of -1, unknown, may mean anything and is not mirrored.
         self._may_flip_K = torch.tensor([label not in params.no_flip_labels for label in labels] + [False])
 
@@ -66,7 +68,7 @@ class Augment:
         for clip in range(num_clips):
             crop_and_resize(clip_BTHWC[clip], boxes_B4[clip].tolist(), resized_CTSS, flip=bool(flip_B[clip]))
             self._recolour(resized_CTSS, factors_B3[clip].tolist(), clip_BCTSS[clip])
-        return clip_BCTSS
+        return self._rand_augment(clip_BCTSS, generator) if self._params.rand_augment.layers else clip_BCTSS
 
     def _random_boxes(self, num_clips: int, height: int, width: int, generator: torch.Generator) -> Tensor:
         area_B, aspect_B, x_B, y_B = torch.rand(4, num_clips, generator=generator)
