@@ -118,11 +118,11 @@ class FullPhase(Phase):
     def __init__(self, model: VideoModel, train: Loader, val: Loader, params: FineTuneParams, *, seed: int) -> None:
         self.module = self.part.module(model)
         self.num_epochs = params.epochs
-        self.num_steps = len(train)
+        self._examples = ClipExamples(model, params, seed=seed)
+        self.num_steps = len(train) * self._examples.steps_per_batch
         self._train = train
         self._val = val
         self._freeze_batch_norm = params.freeze_batch_norm
-        self._examples = ClipExamples(model, params, seed=seed)
 
     def start(self) -> None:
         """Nothing to do."""
@@ -140,7 +140,7 @@ class FullPhase(Phase):
         batches = self._train.epoch(NUM_VIEWS + epoch)  # the loader's first epochs are the head phase's views
         shown = tqdm(batches, f"epoch {epoch + 1}", len(self._train), leave=False, disable=None)
         for position, batch in enumerate(shown):
-            yield self._examples(batch, epoch, position)
+            yield from self._examples(batch, epoch, position)
 
     def val_examples(self) -> Examples:
         """Plain clips."""

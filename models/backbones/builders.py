@@ -37,10 +37,10 @@ def _placeholder() -> Iterator[None]:
 with _placeholder(), warnings.catch_warnings():
     # fvcore, which pytorchvideo imports, compiles a loss with torch.jit.
     warnings.filterwarnings("ignore", "`torch.jit.script` is deprecated", DeprecationWarning)
-    from pytorchvideo.models.resnet import create_resnet
+    from pytorchvideo.models.resnet import ResBlock, create_resnet
     from pytorchvideo.models.x3d import create_x3d
 
-__all__ = ["create_resnet", "create_x3d", "stages_of"]
+__all__ = ["ResBlock", "create_resnet", "create_x3d", "stages_of"]
 
 
 def stages_of(blocks: nn.Sequential) -> tuple[str, ...]:

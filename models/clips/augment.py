@@ -18,15 +18,21 @@ _LUMA = (0.299, 0.587, 0.114)
 
 
 class Preprocess:
-    """Centre square, resized and normalised: what a model sees when nothing is random."""
+    """A square, resized and normalised: what a model sees when nothing is random.
 
-    def __init__(self, clip_input: ClipInput) -> None:
+    Args:
+        clip_input: What the model takes.
+        across: Where along the frame's longer side the square is; see :class:`models.clips.sampling.View`.
+    """
+
+    def __init__(self, clip_input: ClipInput, across: float = 0.5) -> None:
         self._input = clip_input
+        self._across = across
 
     def __call__(self, clip_BTHWC: Tensor) -> Tensor:
         """Turn uint8 frames into a normalised float32 ``clip_BCTSS``."""
         num_clips, num_frames, height, width, _ = clip_BTHWC.shape
-        box = _centre_square(height, width)
+        box = _square(height, width, self._across)
         clip_BCTSS = _empty_input(num_clips, num_frames, self._input, clip_BTHWC.device)
         for clip in range(num_clips):
             crop_and_resize(clip_BTHWC[clip], box, clip_BCTSS[clip])
@@ -73,7 +79,7 @@ class Augment:
     def _random_boxes(self, num_clips: int, height: int, width: int, generator: torch.Generator) -> Tensor:
         area_B, aspect_B, x_B, y_B = torch.rand(4, num_clips, generator=generator)
         if self._params.crop_scale == 1.0:
-            return torch.tensor(_centre_square(height, width)).expand(num_clips, 4)
+            return torch.tensor(_square(height, width, 0.5)).expand(num_clips, 4)
         area_B = height * width * (self._params.crop_scale + (1.0 - self._params.crop_scale) * area_B)
         aspect_B = _ASPECT ** (2.0 * aspect_B - 1.0)
         width_B = (area_B * aspect_B).sqrt().clamp(max=width)
@@ -117,9 +123,9 @@ def crop_and_resize(frames_THWC: Tensor, box: Sequence[int], out_CTSS: Tensor, *
     out_CTSS.copy_((resized_TCSS.flip(-1) if flip else resized_TCSS).transpose(0, 1))
 
 
-def _centre_square(height: int, width: int) -> tuple[int, int, int, int]:
+def _square(height: int, width: int, across: float) -> tuple[int, int, int, int]:
     side = min(height, width)
-    return (width - side) // 2, (height - side) // 2, side, side
+    return int((width - side) * across), int((height - side) * across), side, side
 
 
 def _empty_input(num_clips: int, num_frames: int, clip_input: ClipInput, device: torch.device) -> Tensor:

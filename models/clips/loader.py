@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models.clips.augment import Augment, Preprocess
-from models.clips.sampling import ClipInput, frame_indices
+from models.clips.sampling import CENTRE, ClipInput, View, frame_indices
 from models.clips.shards import ClipStore
 from models.spec import AugmentParams
 
@@ -54,7 +54,8 @@ class ClipLoader:
         labels: Labels in order; a clip whose label is not among them gets -1.
         clip_input: What the model takes.
         batch_size: Clips per batch; the last batch may be smaller.
-        augment: Augmentation; None for the plain centre view.
+        augment: Augmentation; None for a plain view.
+        view: Which plain view.
         seed: Of order, jitter and augmentation.
         shuffle: Whether each epoch has an order of its own.
         num_workers: Decoding threads.
@@ -70,6 +71,7 @@ class ClipLoader:
         batch_size: int,
         *,
         augment: AugmentParams | None = None,
+        view: View = CENTRE,
         seed: int = 0,
         shuffle: bool = False,
         num_workers: int = 1,
@@ -83,7 +85,8 @@ class ClipLoader:
         self._batch_size = batch_size
         self._jitter = augment.time_jitter if augment else 0.0
         self._augment = Augment(clip_input, augment, labels) if augment else None
-        self._preprocess = Preprocess(clip_input)
+        self._preprocess = Preprocess(clip_input, view.across)
+        self._along = view.along
         self._seed = seed
         self._shuffle = shuffle
         self._num_workers = num_workers
@@ -141,7 +144,7 @@ class ClipLoader:
     def _decode_into(self, clip_THWC: Tensor, index: int, epoch: int) -> None:
         place = self._places[index]
         rng = np.random.default_rng([self._seed, epoch, index]) if self._jitter else None
-        frames = frame_indices(self._store.times(*place), self._input, self._jitter, rng)
+        frames = frame_indices(self._store.times(*place), self._input, self._jitter, rng, self._along)
         if self._store.size(*place) == self._common_size[::-1]:
             self._store.decode(*place, frames, out=clip_THWC.numpy())
         else:

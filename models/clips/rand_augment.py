@@ -55,7 +55,7 @@ class RandAugment:
         for _ in range(self._layers):
             drawn_B = torch.randint(len(OPERATIONS), (len(clip_BCTHW),), generator=generator)
             sign_B = 2.0 * torch.randint(2, (len(clip_BCTHW),), generator=generator) - 1.0
-            for number in drawn_B.unique().tolist():
+            for number in sorted(set(drawn_B.tolist())):
                 at_N = (drawn_B == number).nonzero()[:, 0]
                 strength_N = (self._strength * sign_B[at_N]).to(clip_BCTHW.device)
                 at_N = at_N.to(clip_BCTHW.device)
@@ -113,8 +113,8 @@ def sharpness(clip_NCTHW: Tensor, strength_N: Tensor) -> Tensor:
     """Away from a blurred clip or towards it; pixels at the edge stay."""
     blur_11133 = clip_NCTHW.new_tensor(_BLUR).div(13.0).view(1, 1, 1, 3, 3)
     blurred_NCTHW = clip_NCTHW.clone()
-    inner = F.conv3d(clip_NCTHW.flatten(0, 1)[:, None], blur_11133)[:, 0]
-    blurred_NCTHW[..., 1:-1, 1:-1] = inner.unflatten(0, clip_NCTHW.shape[:2])
+    inner = F.conv3d(clip_NCTHW.flatten(0, 1)[:, None], blur_11133)
+    blurred_NCTHW[..., 1:-1, 1:-1] = inner.view_as(blurred_NCTHW[..., 1:-1, 1:-1])
     return _away_from(blurred_NCTHW, clip_NCTHW, strength_N)
 
 
@@ -167,14 +167,14 @@ def _warp(
     y: Tensor | float = 0.0,
 ) -> Tensor:
     """Read each pixel where an affine map of its place, -1..1, says; beyond the frame is grey."""
-    num_clips, _, num_frames, height, width = clip_NCTHW.shape
+    num_clips, _, _, height, width = clip_NCTHW.shape
     entries = [torch.as_tensor(each, device=clip_NCTHW.device).expand(num_clips) for each in (xx, xy, x, yx, yy, y)]
     grid_NHW2 = F.affine_grid(
         torch.stack(entries, 1).view(num_clips, 2, 3), [num_clips, 1, height, width], align_corners=False
     )
     planes = (clip_NCTHW - _FILL).flatten(1, 2)
     warped = F.grid_sample(planes, grid_NHW2, mode="bilinear", padding_mode="zeros", align_corners=False)
-    return warped.unflatten(1, (3, num_frames)) + _FILL
+    return warped.view(clip_NCTHW.shape) + _FILL
 
 
 def _away_from(other_NCTHW: Tensor, clip_NCTHW: Tensor, strength_N: Tensor) -> Tensor:
