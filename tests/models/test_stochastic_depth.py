@@ -6,7 +6,7 @@ from models.backbones.family import Backbone, family_names, load_family
 from models.errors import UserError
 from models.stochastic_depth import residual_branches, stochastic_depth
 
-WITHOUT_BRANCHES = {"c3d"}
+WITHOUT_BRANCHES = {"c3d", "i3d_inception"}
 
 
 class Tower(Backbone):
