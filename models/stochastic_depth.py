@@ -10,9 +10,18 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from models.backbones.builders import ResBlock
 from models.backbones.family import Backbone
 from models.errors import UserError
+
+_BRANCHES = {
+    "ResBlock": ("branch2",),
+    "MultiScaleBlock": ("drop_path",),
+    "TimesformerLayer": ("drop_path",),
+    "VideoMAELayer": ("attention", "output.dropout"),
+    "VivitLayer": ("dropout",),
+}
+"""Where the branches of other packages' blocks end, by class. One module may end several branches of a block;
+each of its passes is drawn for itself."""
 
 
 @contextmanager
@@ -49,11 +58,11 @@ def stochastic_depth(backbone: Backbone, rate: float) -> Iterator[None]:
 def residual_branches(backbone: nn.Module) -> list[nn.Module]:
     """The modules whose result is added to a shortcut, from input to output.
 
-    A block of ours names its own in ``residual_branches``; pytorchvideo's calls it ``branch2``.
+    A block of ours names its own in ``residual_branches``.
     """
     found: list[nn.Module] = []
     for module in backbone.modules():
-        names = ("branch2",) if isinstance(module, ResBlock) else getattr(module, "residual_branches", ())
+        names = _BRANCHES.get(type(module).__name__, getattr(module, "residual_branches", ()))
         found += [module.get_submodule(name) for name in names]
     return found
 
