@@ -23,6 +23,7 @@ from models.objectives.teacher import taught
 from models.saved import load_model
 from models.spec import ContinualParams, FineTuneParams, ModelParams
 from models.stochastic_depth import stochastic_depth
+from models.weights import weights_file
 from tasks import layout
 from tasks.champion_note import start_key
 from tasks.files import sha256_of
@@ -122,13 +123,13 @@ def job_key(
     champion: Path | None = None,
 ) -> str:
     """Hash of all that decides a job's weights: a checkpoint under this name belongs to this job and no other."""
-    weights = Path(model.weights)
+    weights = None if champion else weights_file(model)
     return _hash(
         model.model_dump(mode="json"),
         params.model_dump(mode="json"),
         seed,
         sha256_of(data / layout.MANIFEST.name),
-        sha256_of(weights) if weights.is_file() else None,
+        sha256_of(weights) if weights else None,
         start_key(continual, champion),
         teacher_note(params.teacher),
         _arithmetic(),

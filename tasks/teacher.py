@@ -3,11 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from models.errors import UserError
 from models.saved import CARD, WEIGHTS, read_card
 from models.spec import TeacherParams
-
-_REGISTRY = "models:/"
+from tasks.registry.names import ADDRESS, MODEL_FOLDER
 
 
 def teacher_folder(teacher: TeacherParams) -> Path | None:
@@ -18,10 +16,9 @@ def teacher_folder(teacher: TeacherParams) -> Path | None:
     """
     if teacher.model is None:
         return None
-    if not teacher.model.startswith(_REGISTRY):
-        read_card(Path(teacher.model))
-        return Path(teacher.model)
-    return _registered(teacher.model)
+    folder = _registered(teacher.model) if teacher.model.startswith(ADDRESS) else Path(teacher.model)
+    read_card(folder)
+    return folder
 
 
 def teacher_note(teacher: TeacherParams) -> dict[str, Any]:
@@ -30,23 +27,11 @@ def teacher_note(teacher: TeacherParams) -> dict[str, Any]:
     return {} if folder is None else {"teacher": {"weights_sha256": read_card(folder)["weights_sha256"]}}
 
 
-def _registered(uri: str) -> Path:
-    from tasks.registry.client import find_version, registry, version_with_alias
-    from tasks.registry.names import MODEL_FOLDER
+def _registered(address: str) -> Path:
+    from tasks.registry.address import addressed_version
+    from tasks.registry.client import registry
     from tasks.registry.trust import verified_files
 
     client = registry()
-    name, at, alias = uri.removeprefix(_REGISTRY).partition("@")
-    if at:
-        found = version_with_alias(client, name, alias)
-    else:
-        name, _, number = name.partition("/")
-        found = int(number) if number.isdecimal() else None
-    if found is None:
-        raise UserError(
-            f"params.yaml: fine_tune.teacher.model: {uri}: there is no such version; write models:/NAME/VERSION, "
-            "models:/NAME@ALIAS, or the path of a model's folder"
-        )
-    version = find_version(client, name, found)
-    files = (f"{MODEL_FOLDER}/{file}" for file in (WEIGHTS, CARD))
-    return verified_files(client, version, tuple(files)) / MODEL_FOLDER
+    version = addressed_version(client, address, "fine_tune.teacher.model")
+    return verified_files(client, version, tuple(f"{MODEL_FOLDER}/{file}" for file in (WEIGHTS, CARD))) / MODEL_FOLDER
