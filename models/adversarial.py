@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from models.clips.sampling import ClipInput
 from models.objectives.target import Target
+from models.step import autocast
 
 _STEP = 2.5
 """Steps of an attack could walk so many times the bound together, as in Madry et al.'s code."""
@@ -52,7 +53,7 @@ def attack(
     *,
     steps: int,
     rng: np.random.Generator | None,
-    bf16: bool = False,
+    precision: str = "fp32",
 ) -> Tensor:
     """Clips within ``bound`` on which the cross entropy is large.
 
@@ -66,7 +67,7 @@ def attack(
         bound: How far to go.
         steps: Of the ascent.
         rng: Where it starts within the bound; None for the clips themselves.
-        bf16: Whether to compute in bfloat16 where that is safe.
+        precision: Of the job; see :func:`models.step.autocast`.
     """
     found_BCTHW = clip_BCTHW
     if rng is not None:
@@ -77,7 +78,7 @@ def attack(
     with _in_eval_mode(module), torch.enable_grad():
         for _ in range(steps):
             found_BCTHW = found_BCTHW.detach().requires_grad_()
-            with torch.autocast(clip_BCTHW.device.type, torch.bfloat16, enabled=bf16):
+            with autocast(precision, clip_BCTHW.device):
                 logits_BK = module(found_BCTHW)
             loss = F.cross_entropy(logits_BK.float(), target.dense(logits_BK.shape[1]), reduction="sum")
             (gradient_BCTHW,) = torch.autograd.grad(loss, found_BCTHW)

@@ -105,16 +105,14 @@ class AdversarialParams(Section):
     """Training on clips that are changed, within a bound, to mislead the model, while the whole network is trained.
 
     Attributes:
-        method: ``none``; ``fgsm``, one step (Goodfellow et al. 2015, arXiv:1412.6572); ``pgd``, several from a random
-            start (Madry et al. 2018, arXiv:1706.06083), each of which costs a pass there and back; or ``free``, which
-            trains on each batch ``steps`` times and takes the steps' own gradients (Shafahi et al. 2019,
-            arXiv:1904.12843): divide ``epochs`` by ``steps``.
+        method: ``none``; ``fgsm``, one step (Goodfellow et al. 2015, arXiv:1412.6572); or ``pgd``, several from a
+            random start (Madry et al. 2018, arXiv:1706.06083), each of which costs a pass there and back.
         epsilon: The largest change of a pixel's values 0..255.
-        steps: Of ``pgd`` and ``free``.
+        steps: Of ``pgd``.
         share: Of each batch that is changed.
     """
 
-    method: Literal["none", "fgsm", "pgd", "free"] = "none"
+    method: Literal["none", "fgsm", "pgd"] = "none"
     epsilon: Annotated[float, Field(gt=0.0, le=255.0)] = 4.0
     steps: Annotated[int, Field(ge=1, le=100)] = 3
     share: Fraction = 0.5
@@ -139,6 +137,20 @@ class TeacherParams(Section):
     features: Annotated[float, Field(ge=0.0)] = 0.0
 
 
+class ProgressiveStage(Section):
+    """Smaller clips for a part of the training (a short form of Multigrid, Wu et al. 2020, arXiv:1912.00998).
+
+    Attributes:
+        until: Share of the epochs at which this stage ends.
+        size: Side of the clips in pixels; None for the flavour's.
+        frames: Frames of the clips, over the same time; None for the flavour's.
+    """
+
+    until: Annotated[float, Field(gt=0.0, le=1.0)]
+    size: Annotated[int, Field(ge=8, le=2048)] | None = None
+    frames: Annotated[int, Field(ge=1, le=1024)] | None = None
+
+
 class FineTuneParams(Section):
     """One fine-tuning job. Everything here changes the resulting weights.
 
@@ -153,8 +165,13 @@ class FineTuneParams(Section):
         backbone_lr_scale: The backbone's learning rate as a multiple of ``lr``.
         momentum: Of SGD.
         weight_decay: Decoupled for AdamW; never on biases and normalisation.
-        schedule: ``cosine`` to zero, or ``step`` (a tenth at 60% and again at 85% of the steps).
+        schedule: ``cosine`` to zero, ``step`` (a tenth at 60% and again at 85% of the steps), or ``one_cycle`` (up from
+            a 25th to the peak in the first 30% of the steps, then down to nothing; Smith and Topin 2017,
+            arXiv:1708.07120), which has no other warm-up.
         warmup_epochs: Linear warm-up from zero; fractions allowed.
+        accumulate: Micro-batches into which a batch is cut, for batches that do not fit into memory at once. Where that
+            is still too much, micro-batches are halved until they fit; the batch stays as it is.
+        clip_norm: Longest gradient, over all weights together; longer ones are scaled down. 0 turns it off.
         loss: What a wrong answer costs.
         label_smoothing: Of the loss: share of each answer that is spread over all of them.
         freeze_batch_norm: Keep running statistics as they were (small batches of few scenes).
@@ -164,7 +181,11 @@ class FineTuneParams(Section):
         adversarial: Training on clips that are changed to mislead.
         teacher: Another model to learn from.
         early_stopping_patience: Stop after so many epochs without a better validation loss; 0 turns it off.
-        precision: ``fp32``, or ``bf16`` autocast where it pays.
+        precision: ``fp32``, or autocast to ``bf16``, or to ``fp16`` with a scaled loss for GPUs that lack bf16.
+        channels_last: Weights and clips with channels innermost; ``auto``: on a GPU with ``bf16`` or ``fp16``.
+        compile: Compile the network for the device; pays on a GPU, for jobs that take longer than the minutes it costs.
+        ema: Decay of a moving average of the weights, which is what is evaluated and kept; 0 turns it off.
+        progressive: Smaller clips for the first part of training every weight; empty for full size throughout.
         num_threads: Intra-operation threads on CPU; part of the result, since sums depend on it.
     """
 
@@ -177,8 +198,10 @@ class FineTuneParams(Section):
     backbone_lr_scale: Annotated[float, Field(ge=0.0)] = 0.1
     momentum: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.9
     weight_decay: Annotated[float, Field(ge=0.0)] = 0.01
-    schedule: Literal["cosine", "step"] = "cosine"
+    schedule: Literal["cosine", "step", "one_cycle"] = "cosine"
     warmup_epochs: Annotated[float, Field(ge=0.0)] = 1.0
+    accumulate: Annotated[int, Field(ge=1, le=65_536)] = 1
+    clip_norm: Annotated[float, Field(ge=0.0)] = 0.0
     loss: LossParams = LossParams()
     label_smoothing: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.1
     freeze_batch_norm: bool = True
@@ -187,7 +210,11 @@ class FineTuneParams(Section):
     adversarial: AdversarialParams = AdversarialParams()
     teacher: TeacherParams = TeacherParams()
     early_stopping_patience: Annotated[int, Field(ge=0)] = 5
-    precision: Literal["fp32", "bf16"] = "fp32"
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    channels_last: bool | Literal["auto"] = "auto"
+    compile: bool = False
+    ema: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
+    progressive: tuple[ProgressiveStage, ...] = ()
     num_threads: Annotated[int, Field(ge=1, le=256)] = 2
 
     @model_validator(mode="after")

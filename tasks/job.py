@@ -20,6 +20,7 @@ from models.loop import Epoch, fit
 from models.objectives.build import build_continual_objective, build_objective
 from models.objectives.objective import Total
 from models.objectives.teacher import taught
+from models.processes import Group
 from models.saved import load_model
 from models.spec import ContinualParams, FineTuneParams, ModelParams
 from models.stochastic_depth import stochastic_depth
@@ -40,6 +41,8 @@ def job(
     continual: ContinualParams | None = None,
     champion: Path | None = None,
     checkpoint: Path | None = None,
+    checkpoint_s: float = 300.0,
+    group: Group | None = None,
     feature_cache: Path | None = None,
     on_epoch: Callable[[Epoch], None] | None = None,
 ) -> tuple[VideoModel, list[str], list[Epoch]]:
@@ -53,6 +56,8 @@ def job(
         continual: How a champion is trained on; default: as the section's defaults say.
         champion: Folder of the model to start from; None for a cold start.
         checkpoint: Folder of this job's checkpoints; see :func:`job_key`.
+        checkpoint_s: Seconds after which one is written within an epoch.
+        group: The processes that train together, each of which calls this; default: this one alone.
         feature_cache: Folder that jobs share for features of frozen backbones.
         on_epoch: Called after each epoch; may raise :class:`models.loop.StopTraining`.
 
@@ -107,6 +112,8 @@ def job(
             seed=seed,
             objective=objective,
             checkpoint=checkpoint,
+            checkpoint_s=checkpoint_s,
+            group=group,
             feature_cache=feature_cache and feature_cache / f"{key}.safetensors",
             on_epoch=on_epoch,
         )

@@ -1,6 +1,6 @@
 """RandAugment for clips: a few operations, drawn from a list, at one strength, in batches on the device.
 
-Shapes: N clips (of a batch, those with the same operation), C channels, T frames, H height, W width, P all pixels of a
+Shapes: B clips, N those with the same operation, L layers, C channels, T frames, H height, W width, P all pixels of a
 channel.
 """
 
@@ -43,20 +43,31 @@ class RandAugment:
         self._layers = params.layers
         self._strength = params.magnitude / 10.0
 
-    def __call__(self, clip_BCTHW: Tensor, generator: torch.Generator) -> Tensor:
-        """Augment normalised clips.
+    def draw(self, num_clips: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Everything random about so many clips, on the CPU: a seed means the same on every device.
+
+        Returns:
+            ``operation_BL``, numbers of :data:`OPERATIONS`, and ``sign_BL``, -1 or 1.
+        """
+        shape = (num_clips, self._layers)
+        operation_BL = torch.randint(len(OPERATIONS), shape, generator=generator)
+        return operation_BL, 2.0 * torch.randint(2, shape, generator=generator) - 1.0
+
+    def __call__(self, clip_BCTHW: Tensor, operation_BL: Tensor, sign_BL: Tensor) -> Tensor:
+        """Augment normalised clips as was drawn; without layers they stay as they are.
 
         Args:
             clip_BCTHW: Clips, on any device.
-            generator: On the CPU: a seed means the same on every device.
+            operation_BL: See :meth:`draw`.
+            sign_BL: See :meth:`draw`.
         """
+        if not self._layers:
+            return clip_BCTHW
         mean_C111, std_C111 = (clip_BCTHW.new_tensor(each).view(3, 1, 1, 1) for each in (self._mean, self._std))
         clip_BCTHW = (clip_BCTHW * std_C111 + mean_C111).clamp(0.0, 1.0)
-        for _ in range(self._layers):
-            drawn_B = torch.randint(len(OPERATIONS), (len(clip_BCTHW),), generator=generator)
-            sign_B = 2.0 * torch.randint(2, (len(clip_BCTHW),), generator=generator) - 1.0
-            for number in sorted(set(drawn_B.tolist())):
-                at_N = (drawn_B == number).nonzero()[:, 0]
+        for operation_B, sign_B in zip(operation_BL.T, sign_BL.T, strict=True):
+            for number in sorted(set(operation_B.tolist())):
+                at_N = (operation_B == number).nonzero()[:, 0]
                 strength_N = (self._strength * sign_B[at_N]).to(clip_BCTHW.device)
                 at_N = at_N.to(clip_BCTHW.device)
                 clip_BCTHW[at_N] = OPERATIONS[number](clip_BCTHW[at_N], strength_N).clamp(0.0, 1.0)

@@ -17,22 +17,23 @@ class Reframe:
     as they were augmented. No gradient goes through.
 
     Args:
-        given: What the clips are made for.
+        given: How the clips are normalised; they may be smaller and have fewer frames.
         wanted: What they are to be.
     """
 
     def __init__(self, given: ClipInput, wanted: ClipInput) -> None:
         self._given, self._wanted = given, wanted
-        self._frame_F = torch.linspace(0, given.num_frames - 1, wanted.num_frames).round().long()
 
     @torch.no_grad()
     def __call__(self, clip_BCTSS: Tensor) -> Tensor:
         """``clip_BCFRR`` of a ``clip_BCTSS``; the same one where both models take the same."""
         given, wanted = self._given, self._wanted
+        num_frames, side = clip_BCTSS.shape[2], clip_BCTSS.shape[3]
         clip_BCFSS = clip_BCTSS
-        if given.num_frames != wanted.num_frames:
-            clip_BCFSS = clip_BCTSS.index_select(2, self._frame_F.to(clip_BCTSS.device))
-        clip_BCFRR = _resized(clip_BCFSS, wanted.size) if given.size != wanted.size else clip_BCFSS
+        if num_frames != wanted.num_frames:
+            frame_F = torch.linspace(0, num_frames - 1, wanted.num_frames).round().long()
+            clip_BCFSS = clip_BCTSS.index_select(2, frame_F.to(clip_BCTSS.device))
+        clip_BCFRR = _resized(clip_BCFSS, wanted.size) if side != wanted.size else clip_BCFSS
         if (given.mean, given.std) == (wanted.mean, wanted.std):
             return clip_BCFRR
         given_mean, given_std, mean, std = (
