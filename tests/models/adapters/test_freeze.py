@@ -24,7 +24,7 @@ def model() -> VideoModel:
 
 def phase_of(model: VideoModel, job: FineTuneParams) -> TunePhase:
     loader = NoiseLoader(model.clip_input)
-    return TunePhase(model, loader, loader, job)
+    return TunePhase(model, loader, loader, job, seed=0)
 
 
 def rates(model: VideoModel, job: FineTuneParams) -> dict[str, float]:
