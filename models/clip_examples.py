@@ -31,7 +31,9 @@ class ClipExamples:
 
     def __init__(self, model: VideoModel, params: FineTuneParams, *, seed: int) -> None:
         self._model = model
-        self._mix = Mix(params.augment, num_classes=len(model.get_parameter("head.classifier.weight")))
+        self._mix = None
+        if params.augment.mixup or params.augment.cutmix:
+            self._mix = Mix(params.augment, num_classes=len(model.get_parameter("head.classifier.weight")))
         self._attack = params.adversarial
         self._bound = PixelBound(model.clip_input, params.adversarial.epsilon)
         self._precision = params.precision
@@ -40,7 +42,9 @@ class ClipExamples:
     def __call__(self, batch: Batch, epoch: int, position: int) -> tuple[Tensor, Target]:
         """Clips and right answers of the batch at ``position`` (from 0) of ``epoch``."""
         rng = np.random.default_rng([self._seed, epoch, position, _STREAM])
-        clip_BCTHW, target = self._mix(batch.clip_BCTHW, batch.label_B, rng)
+        clip_BCTHW, target = batch.clip_BCTHW, Target(batch.label_B)
+        if self._mix:
+            clip_BCTHW, target = self._mix(clip_BCTHW, batch.label_B, rng)
         num_attacked = 0 if self._attack.method == "none" else round(self._attack.share * len(clip_BCTHW))
         if not num_attacked:
             return clip_BCTHW, target

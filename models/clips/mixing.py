@@ -20,7 +20,7 @@ class Mix:
     each batch takes one of them, by equal chances.
 
     Args:
-        params: ``mixup`` and ``cutmix``, the parameters of the Beta distribution of the share.
+        params: ``mixup`` and ``cutmix``, the parameters of the Beta distribution of the share; not both are 0.
         num_classes: Size of K.
     """
 
@@ -29,15 +29,13 @@ class Mix:
         self._num_classes = num_classes
 
     def __call__(self, clip_BCTHW: Tensor, label_B: Tensor, rng: np.random.Generator) -> tuple[Tensor, Target]:
-        """Mix a batch; with neither way on, it stays as it is.
+        """Mix a batch.
 
         Args:
             clip_BCTHW: Clips, on any device.
             label_B: Their labels.
             rng: Source of randomness, on the CPU: a seed means the same on every device.
         """
-        if not self._ways:
-            return clip_BCTHW, Target(label_B)
         way, alpha = self._ways[rng.integers(len(self._ways))]
         other_B = torch.from_numpy(rng.permutation(len(label_B))).to(label_B.device)
         mixed_BCTHW, kept = way(clip_BCTHW, clip_BCTHW[other_B], float(rng.beta(alpha, alpha)), rng)

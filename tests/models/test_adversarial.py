@@ -109,6 +109,13 @@ def robust() -> dict[str, float]:
     return found
 
 
+def test_without_mixing_and_attacks_a_batch_stays_what_it_is(model: VideoModel) -> None:
+    batch = Batch(clips(model), LABEL_B, torch.arange(4))
+    clip_BCTHW, target = examples(model)(batch, 0, 0)
+    assert clip_BCTHW is batch.clip_BCTHW
+    assert (target.label_B is LABEL_B, target.share_BK) == (True, None)
+
+
 def test_training_against_attacks_gives_a_more_robust_model(robust: dict[str, float]) -> None:
     assert robust["plain"] < 0.2
     assert robust["pgd"] > 0.6

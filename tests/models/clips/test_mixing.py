@@ -37,13 +37,6 @@ def test_a_share_of_one_changes_nothing() -> None:
         assert kept == 1.0
 
 
-def test_without_mixing_a_batch_stays_what_it_is() -> None:
-    clip_BCTHW = clips()
-    mixed_BCTHW, target = Mix(AugmentParams(), 4)(clip_BCTHW, LABEL_B, rng())
-    assert mixed_BCTHW is clip_BCTHW
-    assert target.share_BK is None
-
-
 def test_mixup_blends_by_the_share() -> None:
     mixed_BCTHW, kept = mixup(clips(), clips().flip(0), 0.75, rng())
     assert kept == 0.75
