@@ -1,5 +1,6 @@
 """The way of fine-tuning that a job asks for, on any model."""
 
+import logging
 from dataclasses import dataclass
 
 from models.adapters.adapter import add_adapters
@@ -8,6 +9,8 @@ from models.adapters.lora import add_lora, merge_lora
 from models.adapters.record import trained_of
 from models.build import VideoModel
 from models.spec import FineTuneParams
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -48,4 +51,5 @@ def attach(model: VideoModel, params: FineTuneParams, *, seed: int) -> Attached:
         weights.requires_grad_(name in trained)
     sizes = {name: weights.numel() for name, weights in model.named_parameters()}
     model.trained = trained_of(params.method, sizes, trained)
+    logger.info("%s: %d of %d parameters train", params.method, model.trained.num_trained, model.trained.num_parameters)
     return Attached(model, trained)
