@@ -254,7 +254,7 @@ def _plain_model(params: ModelParams) -> nn.Module:
         ("x3d", "s"): lambda: hub.x3d_s(model_num_class=_NUM_CLASSES),
         ("x3d", "m"): lambda: hub.x3d_m(model_num_class=_NUM_CLASSES),
         ("i3d", "8x8"): lambda: hub.i3d_r50(model_num_class=_NUM_CLASSES),
-        ("slowfast", "8x8"): lambda: hub.slowfast_r50(model_num_class=_NUM_CLASSES),
+        ("slowfast", "r50-8x8"): lambda: hub.slowfast_r50(model_num_class=_NUM_CLASSES),
         ("mvit", "16x4"): lambda: hub.mvit_base_16x4(model_num_class=_NUM_CLASSES),
     }
     build = builders.get((params.family, params.flavour))
