@@ -15,6 +15,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from tqdm import tqdm
 
 from models.build import VideoModel
+from models.clip_examples import ClipExamples
 from models.clips.sampling import ClipInput
 from models.errors import UserError
 from models.features import NUM_VIEWS, Features, cached_features
@@ -119,9 +120,10 @@ class FullPhase(Phase):
     name = "full"
     part = WHOLE
 
-    def __init__(self, model: VideoModel, train: Loader, val: Loader, params: FineTuneParams) -> None:
+    def __init__(self, model: VideoModel, train: Loader, val: Loader, params: FineTuneParams, *, seed: int) -> None:
         self.module = self.part.module(model)
         self.num_epochs = params.epochs
+        self._examples = ClipExamples(model, params, seed=seed)
         self.num_steps = len(train)
         self._model = model
         self._train = train
@@ -170,8 +172,9 @@ class FullPhase(Phase):
             clip_input=clip_input_at(epoch / self.num_epochs, self._clip_input, self._progressive),
         )
         title = f"epoch {epoch + 1}"
-        for batch in tqdm(batches, title, len(self._train), initial=first, leave=False, disable=None):
-            yield batch.clip_BCTHW, Target(batch.label_B)
+        shown = tqdm(batches, title, len(self._train), initial=first, leave=False, disable=None)
+        for position, batch in enumerate(shown, first):
+            yield self._examples(batch, epoch, position)
 
     def val_examples(self, share: Share) -> Examples:
         """Plain clips."""
@@ -185,4 +188,4 @@ def phases_of(
     """The phases of a job."""
     num_head_epochs = params.epochs if params.method == "head" else params.head_epochs
     head = HeadPhase(model, train, val, params, num_epochs=num_head_epochs, seed=seed, feature_cache=feature_cache)
-    return [head] if params.method == "head" else [head, FullPhase(model, train, val, params)]
+    return [head] if params.method == "head" else [head, FullPhase(model, train, val, params, seed=seed)]

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,17 @@ from models.digest import tensors_digest
 from models.features import NUM_VIEWS
 from models.loop import Epoch, fit
 from models.objectives.build import build_continual_objective, build_objective
+from models.objectives.objective import Total
+from models.objectives.teacher import taught
 from models.processes import Group
+from models.saved import load_model
 from models.spec import ContinualParams, FineTuneParams, ModelParams
+from models.stochastic_depth import stochastic_depth
 from models.weights import weights_file
 from tasks import layout
 from tasks.champion_note import start_key
 from tasks.files import sha256_of
+from tasks.teacher import teacher_folder, teacher_note
 from tasks.training_clips import training_clips
 
 
@@ -92,19 +98,25 @@ def job(
             params, continual, network, clips.labels, before, memory, seed=seed, count_K=count_K
         )
     key = _features_key(network, model, params, [clips.train, clips.val], clips.labels, seed)
-    epochs = fit(
-        network,
-        loader(clips.train, augment=params.augment, shuffle=True),
-        loader(clips.val),
-        params,
-        seed=seed,
-        objective=objective,
-        checkpoint=checkpoint,
-        checkpoint_s=checkpoint_s,
-        group=group,
-        feature_cache=feature_cache and feature_cache / f"{key}.safetensors",
-        on_epoch=on_epoch,
-    )
+    with ExitStack() as around:
+        around.enter_context(stochastic_depth(network.backbone, params.stochastic_depth))
+        if folder := teacher_folder(params.teacher):
+            teacher, card = load_model(folder)
+            lessons = taught(network, clips.labels, teacher.to(device), card["labels"], params.teacher, seed=seed)
+            objective = Total([objective, around.enter_context(lessons)])
+        epochs = fit(
+            network,
+            loader(clips.train, augment=params.augment, shuffle=True),
+            loader(clips.val),
+            params,
+            seed=seed,
+            objective=objective,
+            checkpoint=checkpoint,
+            checkpoint_s=checkpoint_s,
+            group=group,
+            feature_cache=feature_cache and feature_cache / f"{key}.safetensors",
+            on_epoch=on_epoch,
+        )
     return network, clips.labels, epochs
 
 
@@ -126,6 +138,7 @@ def job_key(
         sha256_of(data / layout.MANIFEST.name),
         sha256_of(weights) if weights else None,
         start_key(continual, champion),
+        teacher_note(params.teacher),
         _arithmetic(),
     )
 
