@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Positive = Annotated[float, Field(gt=0.0)]
+Method = Literal["full", "head", "stages", "norm", "lora", "adapter"]
 
 
 class Section(BaseModel):
@@ -85,6 +86,46 @@ class AugmentParams(Section):
     cutmix: Annotated[float, Field(ge=0.0)] = 0.0
 
 
+class StagesParams(Section):
+    """Training the end of the backbone alone.
+
+    Attributes:
+        last: So many of its stages, counted from the output.
+    """
+
+    last: Annotated[int, Field(ge=1)] = 1
+
+
+class LoraParams(Section):
+    """Low-rank changes of weights (Hu et al. 2022, arXiv:2106.09685), folded into the weights before they are saved.
+
+    Attributes:
+        rank: Of a change. Layers of which it would not be smaller than the layer itself, as of many depthwise
+            convolutions, are left as they are.
+        alpha: A change counts ``alpha`` over ``rank``.
+        dropout: Of the input channels that a change reads, the same for all clips of a step.
+        targets: Which of the backbone's layers, as patterns of their names: ``["*.qkv", "blocks.4.*"]``.
+    """
+
+    rank: Annotated[int, Field(ge=1, le=1024)] = 8
+    alpha: Positive = 16.0
+    dropout: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
+    targets: Annotated[tuple[str, ...], Field(min_length=1)] = ("*",)
+
+
+class AdapterParams(Section):
+    """Small networks between the layers of a frozen backbone; they stay in the saved model.
+
+    Attributes:
+        kind: ``st`` looks along time and fits every family (ST-Adapter, Pan et al. 2022, arXiv:2206.13559); ``aim``
+            lets a transformer's own attention look along time (AIM, Yang et al. 2023, arXiv:2302.03024).
+        width: Channels inside an adapter as a share of those outside.
+    """
+
+    kind: Literal["st", "aim"] = "st"
+    width: Annotated[float, Field(gt=0.0, le=1.0)] = 0.25
+
+
 class LossParams(Section):
     """What a wrong answer costs.
 
@@ -155,10 +196,22 @@ class FineTuneParams(Section):
     """One fine-tuning job. Everything here changes the resulting weights.
 
     Attributes:
-        method: ``full`` trains every weight; ``head`` trains the head on frozen features.
+        method: What is trained. The head always is, and beside it: ``full`` every weight; ``head`` nothing, on frozen
+            features; ``stages`` the last stages; ``norm`` normalisation and biases (BitFit, Ben Zaken et al. 2022,
+            arXiv:2106.10199); ``lora`` low-rank changes of frozen weights; ``adapter`` small networks between frozen
+            layers.
+        stages: Of the method of that name, like the next two.
+        lora: See :class:`LoraParams`.
+        adapter: See :class:`AdapterParams`.
+        layer_decay: Each stage of the backbone learns at this multiple of the rate of the stage after it (BEiT, Bao et
+            al. 2022, arXiv:2106.08254); 1 turns it off. What a method adds learns at ``lr``.
+        unfreeze: Epochs after which one stage more takes part, the last one first (gradual unfreezing: ULMFiT, Howard
+            and Ruder 2018, arXiv:1801.06146); 0 trains all of them from the start.
+        l2_sp: Weight of half the squared distance of trained weights from where they started (L2-SP, Li et al. 2018,
+            arXiv:1802.01483), the head's aside; 0 turns it off. Set ``weight_decay`` to 0 beside it.
         epochs: Passes over the training split, at most.
-        head_epochs: With ``full``: passes that train only the head on frozen features before the whole network is
-            trained (linear probing then fine-tuning, Kumar et al. 2022, arXiv:2202.10054). 0 turns it off.
+        head_epochs: With every method but ``head``: passes that train only the head on frozen features before the rest
+            takes part (linear probing then fine-tuning, Kumar et al. 2022, arXiv:2202.10054). 0 turns it off.
         batch_size: Clips per step.
         optimizer: ``adamw`` or ``sgd`` (with Nesterov momentum).
         lr: Peak learning rate of the head.
@@ -189,7 +242,13 @@ class FineTuneParams(Section):
         num_threads: Intra-operation threads on CPU; part of the result, since sums depend on it.
     """
 
-    method: Literal["full", "head"] = "full"
+    method: Method = "full"
+    stages: StagesParams = StagesParams()
+    lora: LoraParams = LoraParams()
+    adapter: AdapterParams = AdapterParams()
+    layer_decay: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
+    unfreeze: Annotated[int, Field(ge=0)] = 0
+    l2_sp: Annotated[float, Field(ge=0.0)] = 0.0
     epochs: Annotated[int, Field(ge=1, le=10_000)] = 10
     head_epochs: Annotated[int, Field(ge=0, le=10_000)] = 0
     batch_size: Annotated[int, Field(ge=1, le=65_536)] = 16

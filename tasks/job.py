@@ -11,13 +11,15 @@ from typing import Any
 import pandas as pd
 import torch
 
+from models.adapters.adapter import add_adapters
+from models.adapters.method import attach
 from models.build import VideoModel, build_model
 from models.champion import Champion, hand_over, load_champion
 from models.clips.loader import ClipLoader
 from models.digest import tensors_digest
 from models.features import NUM_VIEWS
 from models.loop import Epoch, fit
-from models.objectives.build import build_continual_objective, build_objective
+from models.objectives.build import build_continual_objective, build_objective, near_start
 from models.objectives.objective import Total
 from models.objectives.teacher import taught
 from models.processes import Group
@@ -62,7 +64,8 @@ def job(
         on_epoch: Called after each epoch; may raise :class:`models.loop.StopTraining`.
 
     Returns:
-        The model with its best weights, the labels in the order of its classes, all epochs.
+        The model with its best weights, changes of weights folded in, the labels in the order of its classes, all
+        epochs.
 
     Raises:
         UserError: The data are missing or too few, the model is unknown, or training diverges.
@@ -86,6 +89,8 @@ def job(
             **options,
         )
 
+    key = _features_key(network, model, params, [clips.train, clips.val], clips.labels, seed)
+    attached = attach(network, params, seed=seed)
     count_K = torch.tensor(clips.train["label"].value_counts().reindex(clips.labels, fill_value=0).to_numpy()).to(
         device
     )
@@ -97,7 +102,8 @@ def job(
         objective = build_continual_objective(
             params, continual, network, clips.labels, before, memory, seed=seed, count_K=count_K
         )
-    key = _features_key(network, model, params, [clips.train, clips.val], clips.labels, seed)
+    if params.l2_sp:
+        objective = Total([objective, near_start(network, params.l2_sp)])
     with ExitStack() as around:
         around.enter_context(stochastic_depth(network.backbone, params.stochastic_depth))
         if folder := teacher_folder(params.teacher):
@@ -117,6 +123,7 @@ def job(
             feature_cache=feature_cache and feature_cache / f"{key}.safetensors",
             on_epoch=on_epoch,
         )
+    attached.merge()
     return network, clips.labels, epochs
 
 
@@ -147,6 +154,8 @@ def _network(model: ModelParams, labels: list[str], champion: Champion | None, s
     if champion is None:
         return build_model(model, len(labels), seed=seed)
     network = build_model(model.model_copy(update={"weights": "none"}), len(labels), seed=seed)
+    for added in champion.model.added:
+        add_adapters(network, added, seed=seed)
     hand_over(champion, network, labels)
     return network
 
