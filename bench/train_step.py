@@ -28,6 +28,7 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
 from torch.utils.flop_counter import FlopCounterMode
 
+import models.backbones.builders  # noqa: F401 - has pytorchvideo do without torchvision
 from bench.machine import describe
 from models.build import VideoModel, build_model
 from models.clips.loader import ClipLoader
