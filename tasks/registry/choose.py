@@ -42,7 +42,7 @@ def choose(
     Raises:
         UserError: What is wanted is not there or does not hold, or the folder is damaged.
     """
-    formats = fastest_first(read_outcomes(folder / FORMATS)) if (folder / FORMATS).is_file() else ["torch"]
+    formats = _accepted(folder)
     if wanted:
         if wanted not in formats or (wanted != "torch" and device != "cpu"):
             there = ", ".join(formats if device == "cpu" else ["torch"])
@@ -77,6 +77,11 @@ def difference(classifier: VideoClassifier, answer: Answer, registered: dict[str
     if not (np.abs(values - wanted) <= _TOLERANCE).all():
         return f"the answer to its example differs by {float(np.abs(values - wanted).max()):.3f}"
     return ""
+
+
+def _accepted(folder: Path) -> list[AnyFormat]:
+    """Fastest first; of a version that was registered before there were programs, the model itself."""
+    return fastest_first(read_outcomes(folder / FORMATS)) if (folder / FORMATS).is_file() else ["torch"]
 
 
 def _held(folder: Path, device: str, name: AnyFormat) -> VideoClassifier:
