@@ -40,8 +40,10 @@ class ModelParams(Section):
     Attributes:
         family: A folder of ``models/backbones``.
         flavour: One of the family's flavours; it fixes frames, stride, size and normalisation.
-        weights: Published ones by name: ``kinetics400`` or ``imagenet``, where the flavour has them, fetched once or
-            read from a file of yours (``kinetics400:PATH``). Else ``none``, or the path of a safetensors file.
+        weights: Published ones by name, where the flavour has them: ``kinetics400``, ``imagenet`` (of a 2D network,
+            inflated into time) or ``sports1m``, fetched once, or ``NAME:PATH`` for the publisher's file on this
+            machine. A registered model: ``models:/NAME@ALIAS`` or ``models:/NAME/VERSION``. The path of a safetensors
+            file. Or ``none``.
         head: The classifier on top.
     """
 

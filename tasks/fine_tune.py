@@ -16,6 +16,8 @@ from models.saved import read_card, read_clip_ids, save_model
 from models.spec import ContinualParams, FineTuneParams, ModelParams
 from tasks import layout
 from tasks.champion_note import champion_folder
+from tasks.files import sha256_of
+from tasks.initial_weights import with_local_weights
 from tasks.job import job, job_key
 from tasks.overrides import apply_overrides
 from tasks.params import BaseParams, FinalJobParams, load_params
@@ -62,12 +64,13 @@ def fine_tune(
     found = _searched(best_params, fine_tune.from_search)
     params = FineTuneParams.model_validate(fine_tune.model_dump(exclude={"from_search"}))
     model, params = apply_overrides(model, params, found)
+    local = model if champion else with_local_weights(model)
     start: dict[str, Any] = {"continual": continual or ContinualParams(), "champion": champion}
-    checkpoint = settings().home / "checkpoints" / job_key(model, params, data, seed=base.seed, **start)
+    checkpoint = settings().home / "checkpoints" / job_key(local, params, data, seed=base.seed, **start)
     with tracked("fine_tune", base.name) as tracker:
         tracker.params({**_flat("model", model.model_dump()), **_flat("fine_tune", params.model_dump())})
         trained, labels, epochs = job(
-            model,
+            local,
             params,
             data,
             seed=base.seed,
@@ -79,7 +82,10 @@ def fine_tune(
         tracker.params({"num_parameters": sum(weights.numel() for weights in trained.parameters())})
     _write_curves(epochs, curves)
     clip_ids = labelled_clip_ids(data) | (read_clip_ids(champion) if champion else set())
-    save_model(out, trained, model, labels, _configuration(base, params, **start), clip_ids)
+    configuration = _configuration(base, params, **start)
+    if local != model:
+        configuration["initial_weights_sha256"] = sha256_of(Path(local.weights))
+    save_model(out, trained, model, labels, configuration, clip_ids)
     shutil.rmtree(checkpoint, ignore_errors=True)
 
 

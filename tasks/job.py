@@ -18,6 +18,7 @@ from models.features import NUM_VIEWS
 from models.loop import Epoch, fit
 from models.objectives.build import build_continual_objective, build_objective
 from models.spec import ContinualParams, FineTuneParams, ModelParams
+from models.weights import weights_file
 from tasks import layout
 from tasks.champion_note import start_key
 from tasks.files import sha256_of
@@ -110,13 +111,13 @@ def job_key(
     champion: Path | None = None,
 ) -> str:
     """Hash of all that decides a job's weights: a checkpoint under this name belongs to this job and no other."""
-    weights = Path(model.weights)
+    weights = None if champion else weights_file(model)
     return _hash(
         model.model_dump(mode="json"),
         params.model_dump(mode="json"),
         seed,
         sha256_of(data / layout.MANIFEST.name),
-        sha256_of(weights) if weights.is_file() else None,
+        sha256_of(weights) if weights else None,
         start_key(continual, champion),
         _arithmetic(),
     )
