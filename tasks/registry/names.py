@@ -17,3 +17,6 @@ FORMATS = "formats.json"
 EXAMPLE = "example.mp4"
 EXAMPLE_ANSWER = "example.json"
 REFERENCE = "reference.parquet"
+
+ADDRESS = "models:/"
+"""How the address of a registered model begins."""

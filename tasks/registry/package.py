@@ -50,7 +50,7 @@ _REQUIREMENTS = (
 )  # fmt: skip
 _REQUIREMENTS_OF_FAMILY = {
     "efficientnet_lite0": ("efficientnet-lite-pytorch",),
-    **dict.fromkeys(("csn", "i3d", "mvit", "r2plus1d", "slow", "slowfast", "x3d"), ("pytorchvideo",)),
+    **dict.fromkeys(("c2d", "csn", "i3d", "mvit", "r2plus1d", "slow", "slowfast", "x3d"), ("pytorchvideo",)),
 }
 _USUAL_DURATION_S = 2.0
 
