@@ -19,6 +19,7 @@ from tasks.champion_note import champion_folder
 from tasks.job import job, job_key
 from tasks.overrides import apply_overrides
 from tasks.params import BaseParams, FinalJobParams, load_params
+from tasks.pretrained import started_from
 from tasks.process import run_stage
 from tasks.settings import settings
 from tasks.tracking import tracked
@@ -87,7 +88,7 @@ def main() -> None:
     """The stage."""
     params = load_params()
     champion = champion_folder(params.continual)
-    fine_tune(params.base, params.model, params.fine_tune, continual=params.continual, champion=champion)
+    fine_tune(params.base, started_from(params.model), params.fine_tune, continual=params.continual, champion=champion)
 
 
 def _searched(best_params: Path, wanted: tuple[str, ...]) -> dict[str, Any]:

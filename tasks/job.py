@@ -17,7 +17,7 @@ from models.digest import tensors_digest
 from models.features import NUM_VIEWS
 from models.loop import Epoch, fit
 from models.objectives.build import build_continual_objective, build_objective
-from models.spec import ContinualParams, FineTuneParams, ModelParams
+from models.spec import ContinualParams, FineTuneParams, ModelParams, PretrainParams
 from tasks import layout
 from tasks.champion_note import start_key
 from tasks.files import sha256_of
@@ -118,6 +118,19 @@ def job_key(
         sha256_of(data / layout.MANIFEST.name),
         sha256_of(weights) if weights.is_file() else None,
         start_key(continual, champion),
+        _arithmetic(),
+    )
+
+
+def pretraining_key(model: ModelParams, params: PretrainParams, data: Path, *, seed: int) -> str:
+    """The same for the weights that pretraining yields."""
+    weights = Path(model.weights)
+    return _hash(
+        model.model_dump(mode="json"),
+        params.model_dump(mode="json"),
+        seed,
+        sha256_of(data / layout.MANIFEST.name),
+        sha256_of(weights) if weights.is_file() else None,
         _arithmetic(),
     )
 

@@ -20,6 +20,7 @@ from tasks import layout
 from tasks.champion_note import champion_folder, start_key
 from tasks.overrides import apply_overrides
 from tasks.params import BaseParams, SearchParams, load_params
+from tasks.pretrained import started_from
 from tasks.process import run_stage
 from tasks.settings import settings
 from tasks.slots import Slots, StoppedError, open_slots
@@ -100,7 +101,7 @@ def main() -> None:
     """The stage."""
     params = load_params()
     champion = champion_folder(params.continual)
-    search(params.base, params.model, params.search, continual=params.continual, champion=champion)
+    search(params.base, started_from(params.model), params.search, continual=params.continual, champion=champion)
 
 
 class _Search:
