@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from models.checkpoint import load_checkpoint, save_checkpoint
+from models.checkpoint import Checkpoints
 from models.errors import DivergedError
 from models.optimise import schedule_factor, set_learning_rate
 from models.pretrain.pretext import Pretext
@@ -62,13 +62,14 @@ def pretrain(
     device = next(pretext.parameters()).device
     with _reproducible(device, params.num_threads, seed):
         optimizer = _optimizer(pretext, params)
-        losses = _restore(pretext, optimizer, checkpoint, device)
+        checkpoints = Checkpoints(checkpoint, every_s=0.0) if checkpoint else None
+        losses = _restore(pretext, optimizer, checkpoints, device)
         for number, loss in enumerate(losses, 1):
             _tell(on_epoch, number, loss)
         for epoch in range(len(losses), params.epochs):
             losses.append(_one_epoch(pretext, views, params, optimizer, epoch, device))
-            if checkpoint:
-                save_checkpoint(checkpoint, epoch + 1, _state(pretext, optimizer, losses, device))
+            if checkpoints:
+                checkpoints.save((epoch + 1, 0), _state(pretext, optimizer, losses, device))
             logger.info("epoch %d (pretrain): loss %.4f", epoch + 1, losses[-1])
             _tell(on_epoch, epoch + 1, losses[-1])
     return losses
@@ -148,9 +149,9 @@ def _state(
 
 
 def _restore(
-    pretext: Pretext, optimizer: torch.optim.Optimizer, checkpoint: Path | None, device: torch.device
+    pretext: Pretext, optimizer: torch.optim.Optimizer, checkpoints: Checkpoints | None, device: torch.device
 ) -> list[float]:
-    state = load_checkpoint(checkpoint, device) if checkpoint else None
+    state = checkpoints.load(device) if checkpoints else None
     if state is None:
         return []
     pretext.load_state_dict(state["module"])

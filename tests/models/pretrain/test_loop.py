@@ -41,7 +41,7 @@ def made(params: PretrainParams) -> Pretext:
 
 @pytest.mark.parametrize("objective", FAMILIES)
 def test_killed_after_any_epoch_it_ends_with_the_same_bytes(objective: str, tmp_path: Path) -> None:
-    params = PretrainParams(objective=objective, epochs=3, warmup_epochs=1.0, decoder_blocks=1)
+    params = PretrainParams(objective=objective, epochs=3, warmup_epochs=1.0, decoder_blocks=1, num_threads=1)
     whole = made(params)
     losses = pretrain(whole, Noise(whole.num_views), params, seed=5)
     assert len(losses) == 3
@@ -65,6 +65,6 @@ def test_killed_after_any_epoch_it_ends_with_the_same_bytes(objective: str, tmp_
 
 
 def test_a_rate_that_is_too_high_is_named() -> None:
-    params = PretrainParams(objective="masked", epochs=3, warmup_epochs=0.0, lr=1e30, decoder_blocks=1)
+    params = PretrainParams(objective="masked", epochs=3, warmup_epochs=0.0, lr=1e30, decoder_blocks=1, num_threads=1)
     with pytest.raises(DivergedError, match=r"params.yaml: pretrain.lr: .*lower rate than 1e\+30"):
         pretrain(made(params), Noise(1), params, seed=0)

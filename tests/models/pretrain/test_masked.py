@@ -53,7 +53,7 @@ def test_only_masked_pixels_count_and_what_is_masked_is_not_seen() -> None:
     pretext = made().eval()
     pretext.paint.weight.data.zero_()
     torch.manual_seed(0)
-    assert pretext(clips()).item() == pytest.approx(1.0, abs=0.01)  # nothing painted: the variance of what is wanted
+    assert pretext(clips()).item() == pytest.approx(63 / 64, abs=1e-3)  # nothing painted: what is wanted, squared
     torch.manual_seed(0)
     masked_S = torch.rand(1, 16).argsort(1)[0, 4:]
     clip_BCTHW, changed_BCTHW = clips(1), clips(1).clone()
@@ -69,19 +69,22 @@ def test_only_masked_pixels_count_and_what_is_masked_is_not_seen() -> None:
     assert torch.equal(painted[0], painted[1])
 
 
-def test_it_learns_to_paint_a_pattern() -> None:
+def test_it_learns_to_paint_from_what_it_sees() -> None:
+    """Half of the clips have stripes that lie, half that stand: who sees nothing of a clip is wrong by a half."""
     pretext = made()
-    column_W = torch.sin(torch.arange(32) * 0.9)
-    clip_BCTHW = (column_W[None, :] * column_W[:, None]).expand(4, 3, 4, 32, 32) + 0.01 * clips(4)[:, :, :1, :1, :1]
-    optimizer = torch.optim.AdamW(pretext.parameters(), lr=3e-3)
+    wave_S = torch.sin(torch.arange(32) * (2 * torch.pi / 8))
+    stripes_BSS = torch.stack([wave_S.expand(32, 32), wave_S[:, None].expand(32, 32)]).repeat(2, 1, 1)
+    clip_BCTHW = stripes_BSS[:, None, None].expand(4, 3, 4, 32, 32)
+    optimizer = torch.optim.AdamW(pretext.parameters(), lr=1e-2)
     losses = []
-    for _ in range(60):
+    for _ in range(80):
         loss = pretext(clip_BCTHW)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         losses.append(loss.item())
-    assert losses[-1] < 0.2 * losses[0]
+    assert losses[0] > 0.9
+    assert losses[-1] < 0.25
 
 
 def test_a_family_without_patches_is_told_what_to_take() -> None:
