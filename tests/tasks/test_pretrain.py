@@ -20,9 +20,7 @@ from tests.support.dataset import write_dataset
 
 BASE = BaseParams(name="test")
 VIT = ModelParams(family="vit", flavour="debug")
-MASKED = PretrainParams(
-    objective="masked", epochs=1, batch_size=8, warmup_epochs=0.0, decoder_blocks=1, num_threads=1
-)
+MASKED = PretrainParams(objective="masked", epochs=1, batch_size=8, warmup_epochs=0.0, decoder_blocks=1, num_threads=1)
 
 
 @pytest.fixture
