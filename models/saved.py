@@ -5,6 +5,7 @@
 
 import hashlib
 import json
+import math
 import os
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
@@ -55,6 +56,7 @@ def save_model(
             "labels": list(labels),
             "weights_sha256": _sha256(temporary / WEIGHTS),
             "num_parameters": sum(parameter.numel() for parameter in model.parameters()),
+            **({} if model.temperature == 1.0 else {"temperature": model.temperature}),
             **(extra or {}),
         }
         (temporary / CLIPS).write_text("".join(f"{clip_id}\n" for clip_id in sorted(clip_ids)), encoding="utf-8")
@@ -85,6 +87,7 @@ def load_model(folder: Path) -> tuple[VideoModel, dict[str, Any]]:
     except RuntimeError as error:
         problem = " ".join(str(error).split())[:300]
         raise UserError(f"{folder / WEIGHTS}: these weights do not fit {params.family}: {problem}") from None
+    model.temperature = float(card.get("temperature", 1.0))
     return model.eval(), card
 
 
@@ -100,6 +103,8 @@ def read_card(folder: Path) -> dict[str, Any]:
             raise ValueError(f"format {card['format']}")
         ModelParams.model_validate(card["model"])
         card["labels"], card["weights_sha256"]
+        if not 0.0 < float(card.get("temperature", 1.0)) < math.inf:
+            raise ValueError(f"temperature {card['temperature']}")
     except (FileNotFoundError, NotADirectoryError):
         raise UserError(f"{folder}: there is no model here; run `dvc repro fine_tune` or `dvc checkout`") from None
     except (ValueError, KeyError, TypeError, ValidationError) as error:

@@ -169,7 +169,7 @@ def _loader(split: _Split, data: Path, model: VideoModel, batch_size: int, devic
 def _classes(model: VideoModel, features_NTD: Tensor) -> NDArray[np.int64]:
     model.eval()
     with torch.inference_mode():
-        predicted_N: NDArray[np.int64] = model.head(features_NTD).argmax(1).cpu().numpy()
+        predicted_N: NDArray[np.int64] = model.logits(features_NTD).argmax(1).cpu().numpy()
     return predicted_N
 
 

@@ -15,6 +15,7 @@ from models.loop import Epoch
 from models.saved import read_card, read_clip_ids, save_model
 from models.spec import ContinualParams, FineTuneParams, ModelParams
 from tasks import layout
+from tasks.calibrate import calibrate
 from tasks.champion_note import champion_folder
 from tasks.job import job, job_key
 from tasks.overrides import apply_overrides
@@ -60,7 +61,7 @@ def fine_tune(
         UserError: The data or the search's result are missing or do not fit the parameters, or training diverges.
     """
     found = _searched(best_params, fine_tune.from_search)
-    params = FineTuneParams.model_validate(fine_tune.model_dump(exclude={"from_search"}))
+    params = FineTuneParams.model_validate(fine_tune.model_dump(exclude={"from_search", "calibration"}))
     model, params = apply_overrides(model, params, found)
     start: dict[str, Any] = {"continual": continual or ContinualParams(), "champion": champion}
     checkpoint = settings().home / "checkpoints" / job_key(model, params, data, seed=base.seed, **start)
@@ -77,6 +78,9 @@ def fine_tune(
             on_epoch=lambda epoch: tracker.metrics(_metrics(epoch), step=epoch.epoch),
         )
         tracker.params({"num_parameters": sum(weights.numel() for weights in trained.parameters())})
+        if fine_tune.calibration == "temperature":
+            calibrate(trained, labels, data, params.batch_size)
+            tracker.metrics({"temperature": trained.temperature})
     _write_curves(epochs, curves)
     clip_ids = labelled_clip_ids(data) | (read_clip_ids(champion) if champion else set())
     save_model(out, trained, model, labels, _configuration(base, params, **start), clip_ids)

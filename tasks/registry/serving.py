@@ -162,7 +162,7 @@ class VideoClassifier:
         with torch.inference_mode():
             for clip_BCTSS in torch.split(clip_NCTSS, batch_size):
                 features_BTD = self._model.features(clip_BCTSS.to(self._device))
-                probabilities.append(self._model.head(features_BTD).float().softmax(1).cpu())
+                probabilities.append(self._model.logits(features_BTD).float().softmax(1).cpu())
                 embeddings.append(features_BTD.float().mean(1).cpu())
         return Inference(torch.cat(probabilities).numpy(), torch.cat(embeddings).numpy())
 
