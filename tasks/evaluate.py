@@ -34,6 +34,8 @@ from tasks.process import run_stage
 from tasks.statistics.bootstrap import is_rough, paired_source_bootstrap, source_bootstrap
 from tasks.statistics.calibration import expected_calibration_error, reliability
 from tasks.statistics.classification import class_scores, confusion, log_loss, macro_f1
+from tasks.statistics.slices import SOURCE, slices, worst
+from tasks.statistics.temperature import uncalibrated
 from tasks.tracking import tracked
 
 logger = logging.getLogger(__name__)
@@ -63,7 +65,7 @@ def evaluate(
     model: Path = layout.MODEL,
     out: Path = layout.METRICS.parent,
 ) -> None:
-    """Write ``metrics.json``, ``predictions.parquet``, ``confusion.csv`` and ``reliability.csv``.
+    """Write ``metrics.json``, ``predictions.parquet``, ``confusion.csv``, ``reliability.csv`` and ``slices.csv``.
 
     What is there before fine-tuning is measured in three ways, each of which sees the training labels in its own way:
     always the most frequent class; the model as it started, its head untrained; and the best that a linear classifier
@@ -87,9 +89,13 @@ def evaluate(
         before = _before(ModelParams.model_validate(card["model"]), splits, data, base.seed, evaluate.batch_size)
         predictions = _predictions(splits, probabilities, labels)
         metrics = _metrics(splits["test"], probabilities["test"], before, base.seed, evaluate)
-        _write(out, metrics, predictions, evaluate.bins)
-        tracker.metrics(_headline(metrics))
-        for path in (layout.PREDICTIONS, layout.CONFUSION, layout.RELIABILITY, layout.METRICS):
+        metrics |= _calibration(splits["test"], probabilities["test"], tuned.temperature, evaluate.bins)
+        parts = _slices(splits["test"], probabilities["test"], base.seed, evaluate)
+        bad = worst(parts)
+        metrics["worst_slice"] = {} if bad is None else bad.drop("worse").to_dict()
+        _write(out, metrics, predictions, parts, evaluate.bins)
+        tracker.metrics(_headline(metrics) | _slice_headline(parts))
+        for path in (layout.PREDICTIONS, layout.CONFUSION, layout.RELIABILITY, layout.SLICES, layout.METRICS):
             tracker.artifact(out / path.name)
     logger.info(
         "accuracy on %d test clips of %d sources: %.3f (%.3f to %.3f)",
@@ -255,7 +261,29 @@ def _metrics(
     }
 
 
-def _write(out: Path, metrics: dict[str, Any], predictions: pd.DataFrame, num_bins: int) -> None:
+def _calibration(
+    test: _Split, probabilities_NK: NDArray[np.float32], temperature: float, num_bins: int
+) -> dict[str, float]:
+    """What the probabilities were worth before they were calibrated."""
+    raw_NK = uncalibrated(probabilities_NK, temperature)
+    bins = reliability(raw_NK.max(1), probabilities_NK.argmax(1) == test.label_N, num_bins)
+    return {
+        "temperature": temperature,
+        "ece_uncalibrated": expected_calibration_error(bins),
+        "loss_uncalibrated": log_loss(raw_NK, test.label_N),
+    }
+
+
+def _slices(
+    test: _Split, probabilities_NK: NDArray[np.float32], seed: int, params: EvaluateParams
+) -> pd.DataFrame:
+    correct_N = probabilities_NK.argmax(1) == test.label_N
+    return slices(test.clips, correct_N, resamples=params.bootstrap, confidence=params.confidence, seed=seed)
+
+
+def _write(
+    out: Path, metrics: dict[str, Any], predictions: pd.DataFrame, parts: pd.DataFrame, num_bins: int
+) -> None:
     """Write all results, the metrics last."""
     test = predictions[predictions["split"] == "test"]
     with replacing(out / layout.PREDICTIONS.name) as temporary:
@@ -266,6 +294,8 @@ def _write(out: Path, metrics: dict[str, Any], predictions: pd.DataFrame, num_bi
     with replacing(out / layout.RELIABILITY.name) as temporary:
         bins = reliability(test["confidence"].to_numpy(), test["correct"].to_numpy(), num_bins)
         bins.round(_DIGITS).to_csv(temporary, index=False)
+    with replacing(out / layout.SLICES.name) as temporary:
+        parts.assign(slice=parts["slice"].map(_plottable)).round(_DIGITS).to_csv(temporary, index=False)
     with replacing(out / layout.METRICS.name) as temporary:
         temporary.write_text(json.dumps(_rounded(metrics), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
@@ -287,6 +317,14 @@ def _headline(metrics: dict[str, Any]) -> dict[str, float]:
     before = {f"before.{name}.accuracy": found["accuracy"] for name, found in metrics["before"].items()}
     gain = {f"gain.{name}": found["difference"] for name, found in metrics["gain"].items()}
     return {**own, **before, **gain}
+
+
+def _slice_headline(parts: pd.DataFrame) -> dict[str, float]:
+    shown = parts[parts["by"] != SOURCE]
+    names = shown["by"].str.cat(shown["slice"], ": ").str.replace(r"[()]", "", regex=True)
+    return {f"slice.{name}": accuracy for name, accuracy in zip(names, shown["accuracy"], strict=True)} | {
+        "slices_worse": float(parts["worse"].sum())
+    }
 
 
 if __name__ == "__main__":

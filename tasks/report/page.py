@@ -56,6 +56,7 @@ def report(
             training=sections.training(found),
             classes=sections.classes(found, evaluate, base.seed),
             sources=sections.sources(found, evaluate),
+            slices=sections.parts(found, evaluate, base.seed),
             confusion=sections.confusions(found),
             reliability=sections.calibration(found),
             pictures=pictures(found, ClipStore(workspace / layout.SHARDS), report.worst),

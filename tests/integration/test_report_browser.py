@@ -78,5 +78,5 @@ def test_the_sections_are_reached_from_the_top(browser: Browser, page_file: Path
     with browser.new_context() as context:
         page, _ = opened(context, page_file)
         links = page.eval_on_selector_all("nav a", "all => all.map(one => one.getAttribute('href'))")
-        assert len(links) == 10
+        assert len(links) == 11
         assert all(page.locator(link).count() == 1 for link in links)

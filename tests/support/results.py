@@ -123,7 +123,8 @@ def _metrics(test: pd.DataFrame, labels: list[str]) -> dict[str, object]:
     before = {"accuracy": 0.2, "accuracy_low": 0.1, "accuracy_high": 0.3}
     names = ["majority", "initial", "pretrained_features"]
     return {
-        **share, "interval_is_rough": True, "macro_f1": 0.7, "loss": 1.0, "ece": 0.1, "clips": len(test),
+        **share, "interval_is_rough": True, "macro_f1": 0.7, "loss": 1.0, "ece": 0.1, "ece_uncalibrated": 0.2,
+        "temperature": 1.8, "clips": len(test),
         "sources": test["source_id"].nunique(), "classes": len(labels), "before": dict.fromkeys(names, before),
         "gain": {f"over_{name}": {"difference": 0.5, "low": 0.3, "high": 0.6} for name in names},
     }  # fmt: skip

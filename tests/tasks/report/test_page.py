@@ -104,6 +104,16 @@ def test_the_matrix_counts_every_test_clip(page: Page):
     assert all(attributes["style"].startswith("--share:") for attributes in cells)
 
 
+def test_the_worst_slice_is_named(tmp_path: Path, page: Page):
+    assert "No source, hour, light or size is worse than the whole beyond chance" in page.text
+    assert "before class scores were divided by 1.8, as fitted on val, it was 20.0%" in page.text
+    root = write_results(tmp_path, accuracy=1.0, clips_per_class=5)
+    predictions = pd.read_parquet(root / layout.PREDICTIONS)
+    bad = predictions["source_id"].str.startswith("cam 4")
+    predictions.assign(correct=~bad).to_parquet(root / layout.PREDICTIONS)
+    assert "Worse than the whole, beyond chance: source cam 4 bow (0.0% of 30 clips)" in Page(written(root)).text
+
+
 def test_the_same_results_give_the_same_bytes_and_no_time_of_day(workspace: Path):
     first = written(workspace)
     assert written(workspace) == first
