@@ -3,6 +3,8 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 DEMO := .videoloop/demo
+# Processes that share the tests: one takes those that start servers, in turn, the others the rest.
+WORKERS ?= 2
 # A round ends in a commit. On a machine where Git knows nobody, the demonstration commits as itself.
 export GIT_AUTHOR_NAME ?= $(shell git config user.name || echo "videoloop demonstration")
 export GIT_AUTHOR_EMAIL ?= $(shell git config user.email || echo demo@localhost)
@@ -32,10 +34,10 @@ days: .venv/installed
 	$(BIN)/python -m infra.demo.days --workers 2
 
 test: .venv/installed-test check
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 
 unit: .venv/installed-test
-	$(BIN)/python -m pytest -m "not integration and not gpu"
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m "not integration and not gpu"
 
 check: .venv/installed-test
 	$(BIN)/ruff check .

@@ -26,7 +26,7 @@ from models.checkpoint import load_checkpoint, save_checkpoint
 from models.errors import DivergedError
 from models.inference import Loader
 from models.memory import keep_freed_memory
-from models.objectives.cross_entropy import CrossEntropy
+from models.objectives.build import build_objective
 from models.objectives.objective import Loss, Objective
 from models.optimise import make_optimizer, schedule_factor, set_learning_rate
 from models.phases import Phase, PhaseName, phases_of
@@ -84,7 +84,7 @@ def fit(
         val: Plain.
         params: The job.
         seed: Of dropout and of the order of cached features.
-        objective: What training makes small; default: the job's cross entropy.
+        objective: What training makes small; default: the job's loss, every class counting the same.
         checkpoint: Folder of this job's checkpoints; training goes on from the newest one.
         feature_cache: File for the frozen backbone's features; see :func:`models.features.cached_features`.
         on_epoch: Called after each epoch, and first of all for those that a checkpoint brings back. May raise
@@ -98,7 +98,7 @@ def fit(
     """
     keep_freed_memory()
     with _reproducible(model, params.num_threads, seed):
-        run = _Run(model, params, objective or CrossEntropy(params.label_smoothing), checkpoint)
+        run = _Run(model, params, objective or build_objective(params), checkpoint)
         tell = on_epoch or _ignore
         for epoch in run.history:
             tell(epoch)
@@ -186,16 +186,16 @@ class _Run:
         num_warmup_steps = round(self._params.warmup_epochs * phase.num_steps)
         phase.set_mode()
         train = _Mean()
-        for step, (inputs, label_B) in enumerate(phase.train_examples(done), done * phase.num_steps):
+        for step, (inputs, target) in enumerate(phase.train_examples(done), done * phase.num_steps):
             factor = schedule_factor(step, num_steps, num_warmup_steps, self._params.schedule)
             set_learning_rate(optimizer, factor)
             with self._autocast():
                 logits_BK = phase.module(inputs)
-                loss = loss_of(logits_BK.float(), label_B, inputs)
+                loss = loss_of(logits_BK.float(), target, inputs)
             optimizer.zero_grad()
             torch.autograd.backward(loss)
             optimizer.step()
-            train.add(loss.detach(), logits_BK.detach(), label_B)
+            train.add(loss.detach(), logits_BK.detach(), target.label_B)
         val = self._validate(phase)
         return Epoch(
             epoch=len(self.history) + 1,
@@ -211,10 +211,10 @@ class _Run:
     def _validate(self, phase: Phase) -> "_Mean":
         self._model.eval()
         mean = _Mean()
-        for inputs, label_B in phase.val_examples():
+        for inputs, target in phase.val_examples():
             with torch.inference_mode(), self._autocast():
                 logits_BK = phase.module(inputs).float()
-                mean.add(F.cross_entropy(logits_BK, label_B), logits_BK, label_B)
+                mean.add(F.cross_entropy(logits_BK, target.label_B), logits_BK, target.label_B)
         return mean
 
     def _autocast(self) -> torch.autocast:

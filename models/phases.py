@@ -17,11 +17,13 @@ from tqdm import tqdm
 from models.build import VideoModel
 from models.features import NUM_VIEWS, Features, cached_features
 from models.inference import Loader
+from models.objectives.target import Target
 from models.parts import HEAD, WHOLE, Part
 from models.spec import FineTuneParams
 
 PhaseName = Literal["head", "full"]
-Examples = Iterator[tuple[Tensor, Tensor]]
+Examples = Iterator[tuple[Tensor, Target]]
+"""What a module takes, and what it should say, in batches."""
 
 
 class Phase(ABC):
@@ -51,7 +53,7 @@ class Phase(ABC):
 
     @abstractmethod
     def train_examples(self, epoch: int) -> Examples:
-        """The module's inputs, and labels, in batches, for the phase's ``epoch`` (from 0)."""
+        """Batches for the phase's ``epoch`` (from 0)."""
 
     @abstractmethod
     def val_examples(self) -> Examples:
@@ -99,11 +101,11 @@ class HeadPhase(Phase):
         order_N = torch.from_numpy(np.random.default_rng([self._seed, epoch]).permutation(len(label_N)))
         for start in range(0, len(order_N), self._params.batch_size):
             index_B = order_N[start : start + self._params.batch_size].to(label_N.device)
-            yield view_NTD[index_B], label_N[index_B]
+            yield view_NTD[index_B], Target(label_N[index_B])
 
     def val_examples(self) -> Examples:
         """One batch."""
-        yield self._features.val_NTD, self._features.val_label_N
+        yield self._features.val_NTD, Target(self._features.val_label_N)
 
 
 class FullPhase(Phase):
@@ -135,12 +137,12 @@ class FullPhase(Phase):
         """Augmented clips."""
         batches = self._train.epoch(NUM_VIEWS + epoch)  # the loader's first epochs are the head phase's views
         for batch in tqdm(batches, f"epoch {epoch + 1}", len(self._train), leave=False, disable=None):
-            yield batch.clip_BCTHW, batch.label_B
+            yield batch.clip_BCTHW, Target(batch.label_B)
 
     def val_examples(self) -> Examples:
         """Plain clips."""
         for batch in self._val.epoch(0):
-            yield batch.clip_BCTHW, batch.label_B
+            yield batch.clip_BCTHW, Target(batch.label_B)
 
 
 def phases_of(

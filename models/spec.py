@@ -62,6 +62,22 @@ class AugmentParams(Section):
     time_jitter: Fraction = 0.25
 
 
+class LossParams(Section):
+    """What a wrong answer costs.
+
+    Attributes:
+        name: ``cross_entropy``; ``focal``, to which clips that are easy count little (Lin et al. 2017,
+            arXiv:1708.02002); or ``binary``, which asks each class on its own.
+        class_balance: How much more a clip of a rare class counts: beta of the effective number of clips (Cui et al.
+            2019, arXiv:1901.05555). With 0 every clip counts the same, with 1 every class; 0.9 to 0.999 are in between.
+        focal_gamma: How little easy clips count, with ``focal``.
+    """
+
+    name: Literal["cross_entropy", "focal", "binary"] = "cross_entropy"
+    class_balance: Fraction = 0.0
+    focal_gamma: Annotated[float, Field(ge=0.0)] = 2.0
+
+
 class FineTuneParams(Section):
     """One fine-tuning job. Everything here changes the resulting weights.
 
@@ -78,7 +94,8 @@ class FineTuneParams(Section):
         weight_decay: Decoupled for AdamW; never on biases and normalisation.
         schedule: ``cosine`` to zero, or ``step`` (a tenth at 60% and again at 85% of the steps).
         warmup_epochs: Linear warm-up from zero; fractions allowed.
-        label_smoothing: Of the cross entropy.
+        loss: What a wrong answer costs.
+        label_smoothing: Of the loss: share of each answer that is spread over all of them.
         freeze_batch_norm: Keep running statistics as they were (small batches of few scenes).
         augment: Augmentation.
         early_stopping_patience: Stop after so many epochs without a better validation loss; 0 turns it off.
@@ -97,6 +114,7 @@ class FineTuneParams(Section):
     weight_decay: Annotated[float, Field(ge=0.0)] = 0.01
     schedule: Literal["cosine", "step"] = "cosine"
     warmup_epochs: Annotated[float, Field(ge=0.0)] = 1.0
+    loss: LossParams = LossParams()
     label_smoothing: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.1
     freeze_batch_norm: bool = True
     augment: AugmentParams = AugmentParams()

@@ -74,12 +74,17 @@ def job(
             **options,
         )
 
+    count_K = torch.tensor(clips.train["label"].value_counts().reindex(clips.labels, fill_value=0).to_numpy()).to(
+        device
+    )
     if before is None:
-        objective = build_objective(params)
+        objective = build_objective(params, count_K)
     else:
         before.model.to(device)
         memory = loader(clips.memory) if len(clips.memory) else None
-        objective = build_continual_objective(params, continual, network, clips.labels, before, memory, seed=seed)
+        objective = build_continual_objective(
+            params, continual, network, clips.labels, before, memory, seed=seed, count_K=count_K
+        )
     key = _features_key(network, model, params, [clips.train, clips.val], clips.labels, seed)
     epochs = fit(
         network,

@@ -12,11 +12,15 @@ from models.spec import FineTuneParams, ModelParams
 
 def searchable(model: ModelParams, job: FineTuneParams) -> dict[str, Any]:
     """What a search may vary: dotted keys, with the values that ``model`` and ``job`` have."""
-    fields: dict[str, Any] = {}
-    for name, value in job.model_dump().items():
-        fields |= {f"{name}.{key}": inner for key, inner in value.items()} if isinstance(value, dict) else {name: value}
-    fields |= {f"head.{name}": value for name, value in model.head.model_dump().items()}
+    fields = {**_flat("", job.model_dump()), **_flat("head.", model.head.model_dump())}
     return {key: value for key, value in fields.items() if not isinstance(value, list | tuple)}
+
+
+def _flat(prefix: str, content: Mapping[str, Any]) -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in content.items():
+        flat |= _flat(f"{prefix}{key}.", value) if isinstance(value, Mapping) else {f"{prefix}{key}": value}
+    return flat
 
 
 def apply_overrides(

@@ -13,6 +13,13 @@ for _name in [name for name in os.environ if name.startswith(("VIDEOLOOP_", "MLF
     del os.environ[_name]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Servers and killed processes get one worker, one test after the other; other files go wherever there is room."""
+    for item in items:
+        alone = item.get_closest_marker("integration") is not None
+        item.add_marker(pytest.mark.xdist_group("integration" if alone else item.nodeid.partition("::")[0]))
+
+
 @pytest.fixture(autouse=True)
 def _home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """State that outlives runs goes to a folder of the test."""

@@ -6,6 +6,7 @@ from torch import Tensor
 
 from models.build import VideoModel
 from models.objectives.objective import Loss
+from models.objectives.target import Target
 from models.parts import Part
 
 Importance = Callable[[Part], Mapping[str, Tensor]]
@@ -36,7 +37,7 @@ class Anchor:
         weights = dict(self._model.named_parameters())
         terms = [(weights[name], self._anchor[name], counts) for name, counts in self._importance(part).items()]
 
-        def loss(logits_BK: Tensor, _label_B: Tensor, _inputs: Tensor) -> Tensor:
+        def loss(logits_BK: Tensor, _target: Target, _inputs: Tensor) -> Tensor:
             distance = logits_BK.new_zeros(())
             for now, before, counts in terms:
                 distance = distance + (counts * (now - before).square()).sum()

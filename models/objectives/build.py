@@ -9,17 +9,31 @@ from models.build import VideoModel
 from models.champion import Champion, by_our_classes
 from models.inference import Loader
 from models.objectives.anchor import Anchor
+from models.objectives.binary import Binary
+from models.objectives.class_balance import class_weights
 from models.objectives.cross_entropy import CrossEntropy
 from models.objectives.distillation import Distillation
 from models.objectives.fisher import fisher_diagonal
+from models.objectives.focal import Focal
 from models.objectives.objective import Objective, Total
 from models.parts import Part
 from models.spec import ContinualParams, FineTuneParams
 
 
-def build_objective(job: FineTuneParams) -> Objective:
-    """The objective of a job that starts from nothing that it could forget."""
-    return CrossEntropy(job.label_smoothing)
+def build_objective(job: FineTuneParams, count_K: Tensor | None = None) -> Objective:
+    """The objective of a job that starts from nothing that it could forget.
+
+    Args:
+        job: The job.
+        count_K: Training clips of each class, on the model's device; without them every class counts the same.
+    """
+    loss, smoothing = job.loss, job.label_smoothing
+    weight_K = class_weights(count_K, loss.class_balance) if loss.class_balance and count_K is not None else None
+    if loss.name == "focal":
+        return Focal(loss.focal_gamma, smoothing, weight_K)
+    if loss.name == "binary":
+        return Binary(smoothing, weight_K)
+    return CrossEntropy(smoothing, weight_K)
 
 
 def build_continual_objective(
@@ -31,6 +45,7 @@ def build_continual_objective(
     memory: Loader | None,
     *,
     seed: int,
+    count_K: Tensor | None = None,
 ) -> Objective:
     """The objective of a job that starts from a champion.
 
@@ -42,8 +57,9 @@ def build_continual_objective(
         champion: On the same device.
         memory: Plain clips that the champion knows, for the Fisher information; without any, no weight is held.
         seed: Of the Fisher information.
+        count_K: See :func:`build_objective`.
     """
-    terms: list[Objective] = [CrossEntropy(job.label_smoothing)]
+    terms: list[Objective] = [build_objective(job, count_K)]
     if continual.distillation.weight:
         terms.append(Distillation(champion, labels, continual.distillation))
     if continual.anchor.weight and (memory or continual.anchor.importance == "same"):

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from models.champion import Champion
 from models.objectives.objective import Loss
+from models.objectives.target import Target
 from models.parts import Part
 from models.spec import DistillationParams
 
@@ -44,9 +45,9 @@ class Distillation:
         """The divergence, the teacher's part running beside."""
         teacher = part.module(self._teacher)
 
-        def divergence(logits_BK: Tensor, label_B: Tensor, inputs: Tensor) -> Tensor:
+        def divergence(logits_BK: Tensor, target: Target, inputs: Tensor) -> Tensor:
             with torch.no_grad():
-                taught_B = self._theirs_K[label_B]
+                taught_B = self._theirs_K[target.label_B]
                 answer_BA = teacher(inputs).float()
                 counts_B = (answer_BA.argmax(1) == taught_B) | (taught_B < 0)
                 wanted_BC = (answer_BA.index_select(1, self._theirs_C) / self._temperature).log_softmax(1)

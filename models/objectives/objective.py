@@ -8,10 +8,11 @@ from typing import Protocol
 
 from torch import Tensor
 
+from models.objectives.target import Target
 from models.parts import Part
 
-Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
-"""From ``logits_BK`` in float32, ``label_B`` and the trained part's inputs to a number."""
+Loss = Callable[[Tensor, Target, Tensor], Tensor]
+"""From ``logits_BK`` in float32, the right answers and the trained part's inputs to a number."""
 
 
 class Objective(Protocol):
@@ -31,8 +32,8 @@ class Total:
         """The sum of their losses."""
         losses = [objective.on(part) for objective in self._objectives]
 
-        def loss(logits_BK: Tensor, label_B: Tensor, inputs: Tensor) -> Tensor:
-            first, *others = (each(logits_BK, label_B, inputs) for each in losses)
+        def loss(logits_BK: Tensor, target: Target, inputs: Tensor) -> Tensor:
+            first, *others = (each(logits_BK, target, inputs) for each in losses)
             return sum(others, start=first)
 
         return loss

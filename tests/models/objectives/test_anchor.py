@@ -3,10 +3,11 @@ import torch
 
 from models.build import VideoModel, build_model
 from models.objectives.anchor import Anchor
+from models.objectives.target import Target
 from models.parts import HEAD, WHOLE, Part
 from tests.support.champions import MODEL
 
-NOTHING = torch.zeros(1, 2), torch.zeros(1, dtype=torch.long), torch.zeros(1)
+NOTHING = torch.zeros(1, 2), Target(torch.zeros(1, dtype=torch.long)), torch.zeros(1)
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from torch.nn import functional as F
 from models.build import VideoModel, build_model
 from models.champion import Champion, hand_over, load_champion
 from models.objectives.distillation import Distillation
+from models.objectives.target import Target
 from models.parts import HEAD, WHOLE, Part
 from models.spec import DistillationParams
 from tests.support.champions import MODEL, write_champion
@@ -40,7 +41,7 @@ def student_loss(
     answer_B = part.module(champion.model)(inputs).argmax(1)
     label_B = 1 + (answer_B if right else 1 - answer_B)
     logits_BK = part.module(student)(inputs)
-    loss = Distillation(champion, NEW, DistillationParams()).on(part)(logits_BK, label_B, inputs)
+    loss = Distillation(champion, NEW, DistillationParams()).on(part)(logits_BK, Target(label_B), inputs)
     loss.backward()
     return student, loss
 
@@ -73,14 +74,14 @@ def test_it_is_the_divergence_of_softened_probabilities(champion: Champion) -> N
     loss = Distillation(champion, NEW, DistillationParams(weight=0.5, temperature=4.0)).on(HEAD)
     p, log_q = (wanted_BC / 4).softmax(1), F.log_softmax(logits_BK[:, 1:] / 4, 1)
     expected = 0.5 * 16 * (p * (p.log() - log_q)).sum(1).mean()
-    assert loss(logits_BK, label_B, wanted_BC).item() == pytest.approx(expected.item(), rel=1e-5)
+    assert loss(logits_BK, Target(label_B), wanted_BC).item() == pytest.approx(expected.item(), rel=1e-5)
 
 
 def test_of_clips_of_a_new_class_all_answers_count(champion: Champion) -> None:
     champion.model.head = torch.nn.Identity()
     loss = Distillation(champion, NEW, DistillationParams()).on(HEAD)
     new_class, wanted_BC = torch.zeros(2, dtype=torch.long), torch.tensor([[3.0, 0.0], [0.0, 3.0]])
-    assert loss(torch.zeros(2, 3), new_class, wanted_BC).item() > 0.1
+    assert loss(torch.zeros(2, 3), Target(new_class), wanted_BC).item() > 0.1
 
 
 def test_wrong_answers_are_not_taught(champion: Champion, part: Part) -> None:

@@ -4,6 +4,7 @@ from torch.nn import functional as F
 
 from models.objectives.cross_entropy import CrossEntropy
 from models.objectives.objective import Loss, Total
+from models.objectives.target import Target
 from models.parts import HEAD, Part
 
 
@@ -15,8 +16,8 @@ class Constant:
         return lambda *_: torch.tensor(self._value)
 
 
-def example() -> tuple[Tensor, Tensor, Tensor]:
-    return torch.randn(4, 3), torch.tensor([0, 1, 2, 0]), torch.zeros(4)
+def example() -> tuple[Tensor, Target, Tensor]:
+    return torch.randn(4, 3), Target(torch.tensor([0, 1, 2, 0])), torch.zeros(4)
 
 
 def test_a_total_is_the_sum() -> None:
@@ -25,6 +26,6 @@ def test_a_total_is_the_sum() -> None:
 
 
 def test_cross_entropy_is_torchs_to_the_bit() -> None:
-    logits_BK, label_B, inputs = example()
-    loss = CrossEntropy(0.1).on(HEAD)(logits_BK, label_B, inputs)
-    assert torch.equal(loss, F.cross_entropy(logits_BK, label_B, label_smoothing=0.1))
+    logits_BK, target, inputs = example()
+    loss = CrossEntropy(0.1).on(HEAD)(logits_BK, target, inputs)
+    assert torch.equal(loss, F.cross_entropy(logits_BK, target.label_B, label_smoothing=0.1))
