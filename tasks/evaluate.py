@@ -91,8 +91,7 @@ def evaluate(
         metrics = _metrics(splits["test"], probabilities["test"], before, base.seed, evaluate)
         metrics |= _calibration(splits["test"], probabilities["test"], tuned.temperature, evaluate.bins)
         parts = _slices(splits["test"], probabilities["test"], base.seed, evaluate)
-        bad = worst(parts)
-        metrics["worst_slice"] = {} if bad is None else bad.drop("worse").to_dict()
+        metrics["worst_slice"] = worst(parts)
         _write(out, metrics, predictions, parts, evaluate.bins)
         tracker.metrics(_headline(metrics) | _slice_headline(parts))
         for path in (layout.PREDICTIONS, layout.CONFUSION, layout.RELIABILITY, layout.SLICES, layout.METRICS):
@@ -274,16 +273,12 @@ def _calibration(
     }
 
 
-def _slices(
-    test: _Split, probabilities_NK: NDArray[np.float32], seed: int, params: EvaluateParams
-) -> pd.DataFrame:
+def _slices(test: _Split, probabilities_NK: NDArray[np.float32], seed: int, params: EvaluateParams) -> pd.DataFrame:
     correct_N = probabilities_NK.argmax(1) == test.label_N
     return slices(test.clips, correct_N, resamples=params.bootstrap, confidence=params.confidence, seed=seed)
 
 
-def _write(
-    out: Path, metrics: dict[str, Any], predictions: pd.DataFrame, parts: pd.DataFrame, num_bins: int
-) -> None:
+def _write(out: Path, metrics: dict[str, Any], predictions: pd.DataFrame, parts: pd.DataFrame, num_bins: int) -> None:
     """Write all results, the metrics last."""
     test = predictions[predictions["split"] == "test"]
     with replacing(out / layout.PREDICTIONS.name) as temporary:

@@ -264,7 +264,7 @@ def parts(found: Round, params: EvaluateParams, seed: int) -> Slices:
             for by, rows in table.groupby("by", sort=False)
             if by != SOURCE
         ],
-        [(row.by, bar(row)) for row in table[table["worse"]].sort_values("accuracy", kind="stable").itertuples()],
+        [(str(row.by), bar(row)) for row in table[table["worse"]].sort_values("accuracy", kind="stable").itertuples()],
     )
 
 

@@ -9,6 +9,8 @@ interval lies below the accuracy of all clips.
 
 from collections.abc import Iterator
 from functools import partial
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -72,18 +74,17 @@ def slices(
     return pd.DataFrame([row(*each) for each in found], columns=columns)
 
 
-def worst(table: pd.DataFrame) -> "pd.Series[float] | None":
-    """The slice of :func:`slices` that is called worse and has the least accuracy; None where none is."""
-    named = table[table["worse"]]
-    return None if named.empty else named.loc[named["accuracy"].idxmin()]
+def worst(table: pd.DataFrame) -> dict[str, Any]:
+    """The slice of :func:`slices` that is called worse and has the least accuracy; empty where none is."""
+    named = table[table["worse"]].sort_values("accuracy", kind="stable").drop(columns="worse")
+    return dict(next(iter(named.to_dict("records")), {}))
 
 
 def _kinds(clips: pd.DataFrame) -> Iterator[tuple[str, list[tuple[str, _Mask]]]]:
     source_N = clips["source_id"].to_numpy()
     yield SOURCE, [(str(source), source_N == source) for source in sorted(set(source_N))]
     hour_N = clips["captured_at"].dt.hour.to_numpy(dtype=np.float64, na_value=np.nan)
-    hours = list(zip(_HOURS, _HOURS[1:], strict=False))
-    yield HOUR, [(f"{low:02} to {high:02} h", (hour_N >= low) & (hour_N < high)) for low, high in hours]
+    yield HOUR, [(f"{low:02} to {high:02} h", (hour_N >= low) & (hour_N < high)) for low, high in pairwise(_HOURS)]
     yield BRIGHTNESS, list(_thirds(clips["brightness"].to_numpy(np.float64)))
     side_N = clips[["width", "height"]].min(axis=1).to_numpy()
     names = [f"below {_SIDES[0]} px", *(f"from {side} px" for side in _SIDES)]

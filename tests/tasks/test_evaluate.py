@@ -194,7 +194,9 @@ def test_mlflow_gets_numbers_without_names_of_classes_and_all_files(results: Pat
     assert recorder.logged["before.majority.accuracy"] == 0.5
     assert "gain.over_initial" in recorder.logged
     assert not [name for name in recorder.logged if "left" in name or "cam4" in name]
-    assert {"metrics.json", "predictions.parquet", "confusion.csv", "reliability.csv", "slices.csv"} <= set(recorder.files)
+    assert {"metrics.json", "predictions.parquet", "confusion.csv", "reliability.csv", "slices.csv"} <= set(
+        recorder.files
+    )
 
 
 def test_same_inputs_give_the_same_bytes(results: Path, data: Path, model: Path, recorder: Recorder, tmp_path: Path):

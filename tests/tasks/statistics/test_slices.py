@@ -50,11 +50,13 @@ def test_noise_is_hardly_ever_named():
 
 def test_what_does_not_vary_or_is_not_known_gives_no_slices():
     rng = np.random.default_rng(0)
-    table = clips(rng).assign(brightness=90.0, width=640, source_id="one", captured_at=pd.Series(pd.NaT, dtype="object"))
+    table = clips(rng).assign(
+        brightness=90.0, width=640, source_id="one", captured_at=pd.Series(pd.NaT, dtype="object")
+    )
     table["captured_at"] = pd.to_datetime(table["captured_at"], utc=True)
     found = slices(table, rng.random(len(table)) < 0.5, **SAMPLING)
     assert found.empty
-    assert worst(found) is None
+    assert worst(found) == {}
     assert list(found.columns) == ["by", "slice", "clips", "sources", "accuracy", "low", "high", "worse"]
 
 
