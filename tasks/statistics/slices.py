@@ -71,7 +71,7 @@ def slices(
         return by, name, len(right_N), num_sources, *ends, interval.high < overall
 
     columns = ["by", "slice", "clips", "sources", "accuracy", "low", "high", "worse"]
-    return pd.DataFrame([row(*each) for each in found], columns=columns)
+    return pd.DataFrame([row(*each) for each in found], columns=columns).astype({"worse": bool})
 
 
 def worst(table: pd.DataFrame) -> dict[str, Any]:

@@ -1,0 +1,152 @@
+"""Where a model looks: Grad-CAM (Selvaraju et al. 2017, arXiv:1610.02391) in space and time, for any backbone.
+
+The last maps that a backbone makes are weighted by what their channels do for a class: the gradient of its score. The
+original takes one weight a channel for the whole picture, and then lights places that a model does not look at where it
+reads some places and not others, as fully connected layers and class tokens do. Here each place has its own weights, as
+in HiResCAM (Draelos and Carin 2020, arXiv:2011.08891). Where a head reads means over space it is the same thing, with
+weights for each step: a channel may speak for a class early in a clip and against it late.
+
+The maps are found, not named: of all submodules the last to give something with height and width, on which the score
+depends. Tokens count where they fit a grid that was seen before, such as a patch embedding's. Where the score hangs on
+a class token alone, the last block's patches do not matter any more, and what went into that block is taken.
+
+Shapes: B clips, C channels, T frames or steps, H height, W width, N clips times frames, P tokens, K classes.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from models.build import VideoModel
+
+_ATTENTION = (nn.Softmax, nn.Dropout)
+"""What they give in a transformer has four dimensions too, and none of them is height or width."""
+
+_Grid = tuple[int, int, int]
+
+
+def grad_cam(model: VideoModel, clip_BCTHW: Tensor, class_B: Tensor) -> Tensor:
+    """How much each place of each frame speaks for a class.
+
+    Args:
+        model: On any device; its weights and their gradients stay as they are.
+        clip_BCTHW: As the model takes it, on the model's device.
+        class_B: The class of each clip that is asked about.
+
+    Returns:
+        ``map_BTHW`` of the clip's size, from 0 to 1, which is each clip's own maximum; all zeros where nothing speaks
+        for the class.
+
+    Raises:
+        ValueError: The backbone makes nothing with height and width on which the score depends.
+    """
+    num_frames = clip_BCTHW.shape[2]
+    with _eval(model), torch.enable_grad(), _recorded(model.backbone) as seen:
+        logits_BK = model(clip_BCTHW.detach().requires_grad_())
+        score = logits_BK.gather(1, class_B[:, None]).sum()  # clips do not depend on each other in eval mode
+    maps = _spoken_for(score, seen, len(clip_BCTHW))
+    height, width = clip_BCTHW.shape[3:]
+    map_B1THW = F.interpolate(maps.relu()[:, None], (num_frames, height, width), mode="trilinear")
+    map_BTHW = map_B1THW[:, 0]
+    return map_BTHW / map_BTHW.amax((1, 2, 3), keepdim=True).clamp_min(torch.finfo(map_BTHW.dtype).tiny)
+
+
+@dataclass(frozen=True)
+class _Seen:
+    module: nn.Module
+    outputs: list[Tensor]
+
+
+@contextmanager
+def _recorded(backbone: nn.Module) -> Iterator[list[_Seen]]:
+    """What the submodules give, in the order in which they finish."""
+    seen: list[_Seen] = []
+
+    def hook(module: nn.Module, _: object, output: object) -> None:
+        outputs = output if isinstance(output, list | tuple) else [output]
+        seen.append(_Seen(module, [each for each in outputs if isinstance(each, Tensor)]))
+
+    handles = [module.register_forward_hook(hook) for module in backbone.modules() if module is not backbone]
+    try:
+        yield seen
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _spoken_for(score: Tensor, seen: list[_Seen], num_clips: int) -> Tensor:
+    """Channels weighted and added up: ``map_BTHW`` on the grid of the last maps that matter."""
+    grids = _grids(seen, num_clips)
+    for each in reversed(seen):
+        tensors = [tensor for tensor in each.outputs if _as_maps(tensor, each.module, grids, num_clips) is not None]
+        if not tensors:
+            continue
+        gradients = torch.autograd.grad(score, tensors, retain_graph=True, allow_unused=True)
+        summed = []
+        for tensor, gradient in zip(tensors, gradients, strict=True):
+            if gradient is None:
+                continue
+            maps_BCTHW = _as_maps(tensor.detach(), each.module, grids, num_clips)
+            gradient_BCTHW = _as_maps(gradient, each.module, grids, num_clips)
+            if maps_BCTHW is not None and gradient_BCTHW is not None and gradient_BCTHW.any():
+                summed.append((gradient_BCTHW * maps_BCTHW).sum(1))
+        if summed:
+            return _added(summed)
+    raise ValueError("the backbone makes no maps with height and width on which its answer depends")
+
+
+def _added(maps: list[Tensor]) -> Tensor:
+    """The maps of all pathways, on the finest of their grids."""
+    size = [max(each.shape[axis] for each in maps) for axis in (1, 2, 3)]
+    resized = [F.interpolate(each[:, None], size, mode="trilinear")[:, 0] for each in maps]
+    return torch.stack(resized).sum(0)
+
+
+def _grids(seen: list[_Seen], num_clips: int) -> set[_Grid]:
+    """Steps, rows and columns of all that has height and width."""
+    found = set()
+    for each in seen:
+        for tensor in each.outputs:
+            if (maps_BCTHW := _as_maps(tensor, each.module, set(), num_clips)) is not None:
+                steps, height, width = maps_BCTHW.shape[2:]
+                found.add((steps, height, width))
+    return found
+
+
+def _as_maps(output: Tensor, module: nn.Module, grids: set[_Grid], num_clips: int) -> Tensor | None:
+    """What a module gives as ``maps_BCTHW``, or None where it has neither height nor width."""
+    num_each, rest = divmod(len(output), num_clips)
+    if rest or isinstance(module, _ATTENTION) or not output.is_floating_point():
+        return None
+    if output.ndim == 5 and num_each == 1 and output.shape[3] * output.shape[4] > 1:
+        return output
+    if output.ndim == 4 and output.shape[2] * output.shape[3] > 1:
+        return output.unflatten(0, (num_clips, num_each)).transpose(1, 2)
+    # Queries, keys and values are tokens too; a block's own output and what is normalised say more.
+    if output.ndim == 3 and (isinstance(module, nn.LayerNorm) or next(module.children(), None) is not None):
+        return _tokens_as_maps(output, num_each, grids, num_clips)
+    return None
+
+
+def _tokens_as_maps(tokens_NPC: Tensor, num_each: int, grids: set[_Grid], num_clips: int) -> Tensor | None:
+    for steps, height, width in sorted(grids, reverse=True):
+        num_tokens = steps * height * width // num_each
+        num_more = tokens_NPC.shape[1] - num_tokens  # a class token comes first
+        if num_each in (1, steps) and num_more in (0, 1):
+            grid_BTHWC = tokens_NPC[:, num_more:].reshape(num_clips, steps, height, width, -1)
+            return grid_BTHWC.permute(0, 4, 1, 2, 3)
+    return None
+
+
+@contextmanager
+def _eval(model: nn.Module) -> Iterator[None]:
+    was_training = model.training
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train(was_training)
