@@ -3,19 +3,14 @@
 Shapes: B clips, C channels, T frames or steps, H height, W width, D features, K classes.
 """
 
-from pathlib import Path
-from typing import Any
-
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from models.backbones.family import Backbone, Family, family_names, load_family
+from models.backbones.family import Backbone, family_names, find_flavour, load_family
 from models.clips.sampling import ClipInput
-from models.errors import UserError
 from models.heads import build_head
 from models.spec import ModelParams
+from models.weights import load_weights
 
 
 class VideoModel(nn.Module):
@@ -68,13 +63,12 @@ def build_model(params: ModelParams, num_classes: int, *, seed: int) -> VideoMod
     Raises:
         UserError: Family, flavour or weights are unknown, or the weights do not fit.
     """
-    family, flavour = _family_and_flavour(params)
+    family, flavour = find_flavour(params)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         backbone = family.build(flavour)
         head = build_head(params.head, backbone.num_features, backbone.num_steps, num_classes)
-    if params.weights != "none":
-        _load_weights(backbone, family, params)
+    load_weights(backbone, params)
     return VideoModel(flavour.clip_input, backbone, head)
 
 
@@ -84,47 +78,5 @@ def clip_input_of(params: ModelParams) -> ClipInput:
     Raises:
         UserError: Family or flavour are unknown.
     """
-    clip_input: ClipInput = _family_and_flavour(params)[1].clip_input
+    clip_input: ClipInput = find_flavour(params)[1].clip_input
     return clip_input
-
-
-def _family_and_flavour(params: ModelParams) -> tuple[Family, Any]:
-    if params.family not in family_names():
-        known = ", ".join(family_names())
-        raise UserError(f"params.yaml: model.family: there is no family {params.family!r}; known: {known}")
-    family = load_family(params.family)
-    if params.flavour not in family.flavours:
-        known = ", ".join(family.flavours)
-        raise UserError(
-            f"params.yaml: model.flavour: {params.family} has no flavour {params.flavour!r}; known: {known}"
-        )
-    return family, family.flavours[params.flavour]
-
-
-def _load_weights(backbone: Backbone, family: Family, params: ModelParams) -> None:
-    state = family.weights[params.weights]() if params.weights in family.weights else _read(family, params)
-    try:
-        backbone.load_state_dict(state)
-    except RuntimeError as error:
-        problem = " ".join(str(error).split())[:300]
-        raise UserError(
-            f"params.yaml: model.weights: {params.weights} does not fit {params.family} {params.flavour}; "
-            f"use weights of this flavour, or none ({problem})"
-        ) from None
-
-
-def _read(family: Family, params: ModelParams) -> dict[str, Tensor]:
-    path = Path(params.weights)
-    if not path.is_file():
-        known = ", ".join([*family.weights, "none"])
-        raise UserError(
-            f"params.yaml: model.weights: {params.family} ships no weights {params.weights!r} and there is no such "
-            f"file; use one of: {known}, or the path of a safetensors file"
-        )
-    try:
-        state = load_file(path)
-    except (SafetensorError, OSError) as error:
-        raise UserError(f"{path}: model.weights: this is not a readable safetensors file ({error})") from None
-    # A saved model holds its head too; the head of a new model is trained from nothing.
-    inner = {name.removeprefix("backbone."): tensor for name, tensor in state.items() if name.startswith("backbone.")}
-    return inner or state

@@ -34,7 +34,8 @@ class ModelParams(Section):
     Attributes:
         family: A folder of ``models/backbones``.
         flavour: One of the family's flavours; it fixes frames, stride, size and normalisation.
-        weights: ``imagenet`` (families that ship them), ``none``, or the path of a safetensors file.
+        weights: Published ones by name: ``kinetics400`` or ``imagenet``, where the flavour has them, fetched once or
+            read from a file of yours (``kinetics400:PATH``). Else ``none``, or the path of a safetensors file.
         head: The classifier on top.
     """
 

@@ -7,12 +7,16 @@ import importlib
 import pkgutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
+import torch
 from torch import Tensor, nn
 
 from models import backbones
 from models.clips.sampling import ClipInput
+from models.errors import UserError
+from models.spec import ModelParams
 
 
 class Flavour(Protocol):
@@ -43,6 +47,16 @@ class Backbone(nn.Module):
         return {name: weight for name, weight in self.named_parameters() if f"{name}.".startswith(inside)}
 
 
+class Weights(Protocol):
+    """Published weights of one flavour; :class:`models.backbones.published.Published` fetches them."""
+
+    def file(self) -> Path:
+        """Where they lie on this machine."""
+
+    def read(self, file: Path, shapes: Mapping[str, torch.Size]) -> dict[str, Tensor]:
+        """A state dict for a backbone whose state has these shapes."""
+
+
 @dataclass(frozen=True)
 class Family:
     """A family of backbones.
@@ -50,12 +64,12 @@ class Family:
     Attributes:
         flavours: By name. Each family has a ``debug`` flavour that trains on a CPU in seconds.
         build: Makes a flavour's backbone with random weights.
-        weights: Readers of published weights by name, as state dicts that fit ``build``'s result.
+        weights: Published weights by name (``kinetics400``), then by flavour.
     """
 
     flavours: Mapping[str, Any]
     build: Callable[[Any], Backbone]
-    weights: Mapping[str, Callable[[], dict[str, Tensor]]]
+    weights: Mapping[str, Mapping[str, Weights]]
 
 
 def family_names() -> list[str]:
@@ -67,3 +81,21 @@ def load_family(name: str) -> Family:
     """Import the folder ``name``, which says ``FAMILY = Family(...)``."""
     family: Family = importlib.import_module(f"models.backbones.{name}").FAMILY
     return family
+
+
+def find_flavour(params: ModelParams) -> tuple[Family, Any]:
+    """The family and the flavour that section ``model`` names.
+
+    Raises:
+        UserError: There is no such family or flavour.
+    """
+    if params.family not in family_names():
+        known = ", ".join(family_names())
+        raise UserError(f"params.yaml: model.family: there is no family {params.family!r}; known: {known}")
+    family = load_family(params.family)
+    if params.flavour not in family.flavours:
+        known = ", ".join(family.flavours)
+        raise UserError(
+            f"params.yaml: model.flavour: {params.family} has no flavour {params.flavour!r}; known: {known}"
+        )
+    return family, family.flavours[params.flavour]

@@ -1,7 +1,5 @@
-"""Published weights of C3D: none come with a package; a safetensors file does."""
+"""Published weights of C3D: none that this network fits; a safetensors file does."""
 
-from collections.abc import Callable
+from models.backbones.family import Weights
 
-from torch import Tensor
-
-WEIGHTS: dict[str, Callable[[], dict[str, Tensor]]] = {}
+WEIGHTS: dict[str, dict[str, Weights]] = {}

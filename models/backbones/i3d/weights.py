@@ -1,7 +1,8 @@
-"""Published weights of I3D: none come with a package; a safetensors file does."""
+"""What pytorchvideo trained on Kinetics-400, at 30 frames a second."""
 
-from collections.abc import Callable
+from models.backbones.published import KINETICS_ZOO, Published, renaming
 
-from torch import Tensor
+_CONVERT = renaming(ignored=["blocks.6.proj.weight", "blocks.6.proj.bias"])
+_KINETICS = Published(f"{KINETICS_ZOO}/I3D_8x8_R50.pyth", _CONVERT)
 
-WEIGHTS: dict[str, Callable[[], dict[str, Tensor]]] = {}
+WEIGHTS = {"kinetics400": {"8x8": _KINETICS, "8x112": _KINETICS}}

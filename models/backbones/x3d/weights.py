@@ -1,7 +1,11 @@
-"""Published weights of X3D: none come with a package; a safetensors file does."""
+"""What pytorchvideo trained on Kinetics-400, at 30 frames a second."""
 
-from collections.abc import Callable
+from models.backbones.published import KINETICS_ZOO, Published, renaming
 
-from torch import Tensor
+_CONVERT = renaming([(r"blocks\.5\.pool\.", "blocks.5.")], ignored=["blocks.5.proj.weight", "blocks.5.proj.bias"])
 
-WEIGHTS: dict[str, Callable[[], dict[str, Tensor]]] = {}
+WEIGHTS = {
+    "kinetics400": {
+        flavour: Published(f"{KINETICS_ZOO}/X3D_{flavour.upper()}.pyth", _CONVERT) for flavour in ("xs", "s", "m", "l")
+    }
+}
