@@ -170,10 +170,11 @@ def test_maps_and_tokens_of_every_family_lie_as_the_clip_does(family: str) -> No
     """What changes in one corner at the end of a clip changes what comes first of it most there."""
     model = build_model(ModelParams(family=family, flavour="debug"), 3, seed=0).eval()
     clip_input = model.clip_input
-    still = torch.zeros(1, 3, clip_input.num_frames, clip_input.size, clip_input.size)
+    shape = (1, 3, clip_input.num_frames, clip_input.size, clip_input.size)
+    still, noise = torch.zeros(shape), torch.randn(shape, generator=torch.Generator().manual_seed(3))
     half, late = clip_input.size // 2, clip_input.num_frames // 2
     changed = still.clone()
-    changed[:, :, late:, half:, :half] = 3.0
+    changed[:, :, late:, half:, :half] = noise[:, :, late:, half:, :half]
     with torch.inference_mode(), _recorded(model.backbone) as seen:
         model(torch.cat([still, changed]))
     grids = _grids(seen, 2)
