@@ -163,9 +163,11 @@ class ReportParams(Section):
 
     Attributes:
         worst: Clips in the contact sheet of the worst mistakes.
+        explained: Clips, half of them mistakes, of which the report shows where the model looked; 0 for none.
     """
 
     worst: Annotated[int, Field(ge=1, le=500)] = 24
+    explained: Annotated[int, Field(ge=0, le=50)] = 0
 
 
 class JudgeParams(Section):
