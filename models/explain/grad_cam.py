@@ -7,7 +7,9 @@ in HiResCAM (Draelos and Carin 2020, arXiv:2011.08891). Where a head reads means
 weights for each step: a channel may speak for a class early in a clip and against it late.
 
 The maps are found, not named: of all submodules the last to give something with height and width, on which the score
-depends. Tokens count where they fit a grid that was seen before, such as a patch embedding's. Where the score hangs on
+depends, with at least seven rows and columns where there are any so fine. That is how fine the last maps of networks are
+that take 224 pixels; smaller inputs leave four, each of which sees the whole picture and says little about where
+(measured: docs/decisions/0020-inside.md). Tokens count where they fit a grid that was seen before, such as a patch embedding's. Where the score hangs on
 a class token alone, the last block's patches do not matter any more, and what went into that block is taken.
 
 Shapes: B clips, C channels, T frames or steps, H height, W width, N clips times frames, P tokens, K classes.
@@ -25,6 +27,9 @@ from models.build import VideoModel
 
 _ATTENTION = (nn.Softmax, nn.Dropout)
 """What they give in a transformer has four dimensions too, and none of them is height or width."""
+
+_FINE = 7
+"""Rows and columns from which on a place is a place."""
 
 _Grid = tuple[int, int, int]
 
@@ -79,10 +84,11 @@ def _recorded(backbone: nn.Module) -> Iterator[list[_Seen]]:
 
 
 def _spoken_for(score: Tensor, seen: list[_Seen], num_clips: int) -> Tensor:
-    """Channels weighted and added up: ``map_BTHW`` on the grid of the last maps that matter."""
+    """Channels weighted and added up: ``map_BTHW`` on the grid of the last fine maps that matter."""
     grids = _grids(seen, num_clips)
+    fine = min(_FINE, max((min(height, width) for _, height, width in grids), default=1))
     for each in reversed(seen):
-        tensors = [tensor for tensor in each.outputs if _as_maps(tensor, each.module, grids, num_clips) is not None]
+        tensors = [tensor for tensor in each.outputs if _is_fine(tensor, each.module, grids, num_clips, fine)]
         if not tensors:
             continue
         gradients = torch.autograd.grad(score, tensors, retain_graph=True, allow_unused=True)
@@ -97,6 +103,11 @@ def _spoken_for(score: Tensor, seen: list[_Seen], num_clips: int) -> Tensor:
         if summed:
             return _added(summed)
     raise ValueError("the backbone makes no maps with height and width on which its answer depends")
+
+
+def _is_fine(output: Tensor, module: nn.Module, grids: set[_Grid], num_clips: int, fine: int) -> bool:
+    maps_BCTHW = _as_maps(output, module, grids, num_clips)
+    return maps_BCTHW is not None and min(maps_BCTHW.shape[3:]) >= fine
 
 
 def _added(maps: list[Tensor]) -> Tensor:

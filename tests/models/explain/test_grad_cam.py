@@ -32,6 +32,16 @@ class ClipMaps(Corner):
         return self.pooled(self.maps(clip_BCTHW))
 
 
+class CoarseInTheEnd(Corner):
+    def __init__(self) -> None:
+        super().__init__()
+        self.fine = nn.Conv3d(3, WIDTH, (1, 2, 2), (1, 2, 2))
+        self.coarse = nn.Conv3d(WIDTH, WIDTH, (1, 4, 4), (1, 4, 4))
+
+    def forward(self, clip_BCTHW: Tensor) -> Tensor:
+        return self.pooled(self.coarse(self.fine(clip_BCTHW)))
+
+
 class FrameMaps(Corner):
     def __init__(self) -> None:
         super().__init__()
@@ -55,7 +65,7 @@ class TwoPathways(Corner):
 class _Both(nn.Module):
     def __init__(self) -> None:
         super().__init__()
-        self.slow, self.fast = nn.Conv3d(3, WIDTH, (1, 2, 2), (1, 2, 2)), nn.Conv3d(3, WIDTH, (1, 4, 4), (1, 4, 4))
+        self.slow, self.fast = nn.Conv3d(3, WIDTH, (1, 2, 2), (1, 2, 2)), nn.Conv3d(3, WIDTH, (1, 2, 2), (1, 2, 2))
 
     def forward(self, clip_BCTHW: Tensor) -> list[Tensor]:
         return [self.slow(clip_BCTHW[:, :, ::2]), self.fast(clip_BCTHW)]
@@ -98,6 +108,7 @@ class _Block(nn.Module):
 BACKBONES = {
     "maps of clips": ClipMaps,
     "maps of frames": FrameMaps,
+    "a coarse last layer": CoarseInTheEnd,
     "two pathways": TwoPathways,
     "tokens of clips": lambda: ClassToken(by_frame=False),
     "tokens of frames": lambda: ClassToken(by_frame=True),
@@ -137,6 +148,15 @@ def test_a_clip_does_not_depend_on_its_batch_and_nothing_is_left_behind(model: V
     assert tensors_digest(model.state_dict()) == before
     assert all(weight.grad is None for weight in model.parameters())
     assert not any(module._forward_hooks for module in model.modules())
+
+
+def test_a_last_layer_that_is_too_coarse_is_passed_over() -> None:
+    torch.manual_seed(0)
+    clip_input = ClipInput(FRAMES, None, SIDE, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+    model = VideoModel(clip_input, CoarseInTheEnd(), LinearHead(WIDTH, 3, 0.5))
+    map_HW = grad_cam(model, clips(1), torch.tensor([0]))[0, -1]
+    places = map_HW[::2, ::2][: SIDE // 4, : SIDE // 4]
+    assert len(places.flatten().unique()) > 4, "the coarse maps have four places"
 
 
 def test_without_maps_it_is_said() -> None:

@@ -1,0 +1,45 @@
+"""What a network costs: parameters, and multiply-adds of one clip. Nothing is computed: tensors have no content."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from models.backbones.family import Family
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of a backbone with a linear classifier.
+
+    Attributes:
+        num_parameters: Weights and biases.
+        multiply_adds: Of one clip, in convolutions and products of matrices, as papers count "FLOPs".
+    """
+
+    num_parameters: int
+    multiply_adds: int
+
+
+def cost_of(family: Family, flavour: Any, num_classes: int, *, size: int | None = None) -> Cost:
+    """Count what a flavour costs.
+
+    Args:
+        family: Its family.
+        flavour: One of the family's.
+        num_classes: Of the classifier.
+        size: Side of the frames in pixels; default: the flavour's. Networks with fixed maps take no other.
+    """
+    clip_input = flavour.clip_input
+    side = size or clip_input.size
+    with torch.device("meta"), torch.inference_mode():
+        backbone = family.build(flavour).eval()
+        clip_BCTHW = torch.empty(1, 3, clip_input.num_frames, side, side)
+        with FlopCounterMode(display=False) as counter:
+            backbone(clip_BCTHW)
+    num_inputs = backbone.num_features
+    return Cost(
+        sum(weights.numel() for weights in backbone.parameters()) + (num_inputs + 1) * num_classes,
+        counter.get_total_flops() // 2 + num_inputs * num_classes,
+    )
