@@ -91,11 +91,9 @@ def _spoken_for(score: Tensor, seen: list[_Seen], num_clips: int) -> Tensor:
         tensors = [tensor for tensor in each.outputs if _is_fine(tensor, each.module, grids, num_clips, fine)]
         if not tensors:
             continue
-        gradients = torch.autograd.grad(score, tensors, retain_graph=True, allow_unused=True)
+        gradients = torch.autograd.grad(score, tensors, retain_graph=True, allow_unused=True, materialize_grads=True)
         summed = []
         for tensor, gradient in zip(tensors, gradients, strict=True):
-            if gradient is None:
-                continue
             maps_BCTHW = _as_maps(tensor.detach(), each.module, grids, num_clips)
             gradient_BCTHW = _as_maps(gradient, each.module, grids, num_clips)
             if maps_BCTHW is not None and gradient_BCTHW is not None and gradient_BCTHW.any():
@@ -136,7 +134,7 @@ def _as_maps(output: Tensor, module: nn.Module, grids: set[_Grid], num_clips: in
     if output.ndim == 5 and num_each == 1 and output.shape[3] * output.shape[4] > 1:
         return output
     if output.ndim == 4 and output.shape[2] * output.shape[3] > 1:
-        return output.unflatten(0, (num_clips, num_each)).transpose(1, 2)
+        return output.reshape(num_clips, num_each, *output.shape[1:]).transpose(1, 2)
     # Queries, keys and values are tokens too; a block's own output and what is normalised say more.
     if output.ndim == 3 and (isinstance(module, nn.LayerNorm) or next(module.children(), None) is not None):
         return _tokens_as_maps(output, num_each, grids, num_clips)

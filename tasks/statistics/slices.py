@@ -77,7 +77,7 @@ def slices(
 def worst(table: pd.DataFrame) -> dict[str, Any]:
     """The slice of :func:`slices` that is called worse and has the least accuracy; empty where none is."""
     named = table[table["worse"]].sort_values("accuracy", kind="stable").drop(columns="worse")
-    return dict(next(iter(named.to_dict("records")), {}))
+    return {str(column): value for row in named.head(1).to_dict("records") for column, value in row.items()}
 
 
 def _kinds(clips: pd.DataFrame) -> Iterator[tuple[str, list[tuple[str, _Mask]]]]:
