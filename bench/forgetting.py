@@ -154,13 +154,14 @@ class _Test:
         }
 
     def _scores(self, model: VideoModel) -> NDArray[np.float32]:
-        loader = ClipLoader(self._data, self._clips, self._labels, model.clip_input, 16)
+        device = next(model.parameters()).device
+        loader = ClipLoader(self._data, self._clips, self._labels, model.clip_input, 16, device=device)
         if not self._same_backbone:
             return predict(model, loader)
         if self._features_NTD is None:
             self._features_NTD = plain_features(model, loader)
         with torch.inference_mode():
-            scores_NK: NDArray[np.float32] = model.head(self._features_NTD).numpy()
+            scores_NK: NDArray[np.float32] = model.head(self._features_NTD).cpu().numpy()
         return scores_NK
 
 

@@ -8,6 +8,7 @@ import hashlib
 import io
 import logging
 import pickle
+import time
 from pathlib import Path
 from typing import Any
 
@@ -20,35 +21,52 @@ logger = logging.getLogger(__name__)
 _NUM_KEPT = 2
 
 
-def save_checkpoint(folder: Path, epoch: int, state: dict[str, Any]) -> None:
-    """Add the checkpoint of ``epoch`` to ``folder``, and drop all but the newest ones.
+class Checkpoints:
+    """The checkpoints of one job.
 
     Args:
-        folder: Of one job only.
-        epoch: Number of finished epochs.
-        state: Tensors, numbers, texts, and lists and dicts of them.
+        folder: Of this job only.
+        every_s: Seconds after a checkpoint at which the next one is due.
     """
-    content = io.BytesIO()
-    torch.save(state, content)
-    digest = hashlib.sha256(content.getbuffer()).hexdigest()
-    with replacing(folder / f"{epoch:06d}-{digest}.pt") as temporary:
-        temporary.write_bytes(content.getbuffer())
-    for old in _newest_first(folder)[_NUM_KEPT:]:
-        old.unlink(missing_ok=True)
 
+    def __init__(self, folder: Path, every_s: float) -> None:
+        self._folder = folder
+        self._every_s = every_s
+        self._last_s = time.monotonic()
 
-def load_checkpoint(folder: Path, device: torch.device | str = "cpu") -> dict[str, Any] | None:
-    """The newest checkpoint of ``folder`` that is whole, or None."""
-    for path in _newest_first(folder):
-        try:
-            if _sha256(path) != path.stem.partition("-")[2]:
-                raise ValueError("its content is not what was written")
-            state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
-        except (OSError, ValueError, RuntimeError, pickle.UnpicklingError) as error:
-            logger.warning("%s is damaged (%s): going on from an earlier state", path.name, error)
-        else:
-            return state
-    return None
+    def is_due(self) -> bool:
+        """Whether the time for another one has come."""
+        return time.monotonic() - self._last_s >= self._every_s
+
+    def save(self, progress: tuple[int, int], state: dict[str, Any]) -> None:
+        """Add a checkpoint, and drop all but the newest ones.
+
+        Args:
+            progress: Number of finished epochs, and of steps of the next.
+            state: Tensors, numbers, texts, and lists and dicts of them.
+        """
+        content = io.BytesIO()
+        torch.save(state, content)
+        digest = hashlib.sha256(content.getbuffer()).hexdigest()
+        epoch, step = progress
+        with replacing(self._folder / f"{epoch:06d}-{step:09d}-{digest}.pt") as temporary:
+            temporary.write_bytes(content.getbuffer())
+        for old in _newest_first(self._folder)[_NUM_KEPT:]:
+            old.unlink(missing_ok=True)
+        self._last_s = time.monotonic()
+
+    def load(self, device: torch.device | str = "cpu") -> dict[str, Any] | None:
+        """The newest one that is whole, or None."""
+        for path in _newest_first(self._folder):
+            try:
+                if _sha256(path) != path.stem.rpartition("-")[2]:
+                    raise ValueError("its content is not what was written")
+                state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
+            except (OSError, ValueError, RuntimeError, pickle.UnpicklingError) as error:
+                logger.warning("%s is damaged (%s): going on from an earlier state", path.name, error)
+            else:
+                return state
+        return None
 
 
 def _newest_first(folder: Path) -> list[Path]:

@@ -15,7 +15,9 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from models.clips.loader import Batch
+from models.clips.sampling import ClipInput
 from models.memory import keep_freed_memory
+from models.share import ALONE, Share
 
 
 class Loader(Protocol):
@@ -28,8 +30,10 @@ class Loader(Protocol):
     def __len__(self) -> int:
         """Batches in an epoch."""
 
-    def epoch(self, number: int) -> Iterator[Batch]:
-        """The batches of an epoch, a pure function of its number."""
+    def epoch(
+        self, number: int, *, first: int = 0, share: Share = ALONE, clip_input: ClipInput | None = None
+    ) -> Iterator[Batch]:
+        """The batches of an epoch from ``first`` on, a pure function of its number."""
 
 
 def infer(

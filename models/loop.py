@@ -6,6 +6,7 @@ A run that was killed and resumed ends with the same weights, to the byte, as on
 is either a pure function of (seed, epoch, position) or in the checkpoint.
 """
 
+import copy
 import logging
 import math
 import time
@@ -21,18 +22,27 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils import deterministic
 
+from models.average import WeightAverage
 from models.build import VideoModel
-from models.checkpoint import load_checkpoint, save_checkpoint
+from models.checkpoint import Checkpoints
 from models.errors import DivergedError
 from models.inference import Loader
+from models.interruption import EXIT_CODE, Interruption
 from models.memory import keep_freed_memory
 from models.objectives.build import build_objective
-from models.objectives.objective import Loss, Objective
+from models.objectives.objective import Objective
 from models.optimise import make_optimizer, schedule_factor, set_learning_rate
 from models.phases import Phase, PhaseName, phases_of
+from models.processes import Group
 from models.spec import FineTuneParams
+from models.step import Step, autocast
+from models.tally import Tally
 
 logger = logging.getLogger(__name__)
+
+_STEPS_BETWEEN_LOOKS = 25
+"""Looking whether the loss is a number waits for the device."""
+_SMALLEST_SCALE = 1 / 8
 
 
 class StopTraining(Exception):  # noqa: N818 - a signal, not an error
@@ -73,7 +83,9 @@ def fit(
     seed: int,
     objective: Objective | None = None,
     checkpoint: Path | None = None,
+    checkpoint_s: float = 300.0,
     feature_cache: Path | None = None,
+    group: Group | None = None,
     on_epoch: Callable[[Epoch], None] | None = None,
 ) -> list[Epoch]:
     """Fine-tune ``model``; it ends with the weights of the epoch with the lowest validation loss.
@@ -86,7 +98,9 @@ def fit(
         seed: Of dropout and of the order of cached features.
         objective: What training makes small; default: the job's loss, every class counting the same.
         checkpoint: Folder of this job's checkpoints; training goes on from the newest one.
+        checkpoint_s: Seconds after which one is written within an epoch; after an epoch there always is one.
         feature_cache: File for the frozen backbone's features; see :func:`models.features.cached_features`.
+        group: The processes that train together, each called with the same arguments; default: this one alone.
         on_epoch: Called after each epoch, and first of all for those that a checkpoint brings back. May raise
             :class:`StopTraining`.
 
@@ -94,11 +108,15 @@ def fit(
         All epochs, those before an interruption included.
 
     Raises:
-        DivergedError: The loss is not a number.
+        DivergedError: The loss is not a number, at an eighth of the rate either.
+        UserError: The model does not take clips of a size that the job asks for, or memory is too small.
+        SystemExit: The process was asked to stop (SIGTERM), within a step, and has written a checkpoint; code 143.
     """
     keep_freed_memory()
-    with _reproducible(model, params.num_threads, seed):
-        run = _Run(model, params, objective or build_objective(params), checkpoint)
+    group = group or Group()
+    with _reproducible(model, params.num_threads, seed, group):
+        checkpoints = Checkpoints(checkpoint, checkpoint_s) if checkpoint else None
+        run = _Run(model, params, objective or build_objective(params), group, checkpoints)
         tell = on_epoch or _ignore
         for epoch in run.history:
             tell(epoch)
@@ -109,43 +127,65 @@ def fit(
 
 
 @contextmanager
-def _reproducible(model: nn.Module, num_threads: int, seed: int) -> Iterator[None]:
+def _reproducible(model: nn.Module, num_threads: int, seed: int, group: Group) -> Iterator[None]:
     device = next(model.parameters()).device
     switch: Any = deterministic  # a module with a property, which type checkers do not see
     before = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled(), switch.fill_uninitialized_memory
     torch.set_num_threads(num_threads)
-    # CUDA lacks a deterministic backward of 3D pooling: there it warns instead.
-    torch.use_deterministic_algorithms(True, warn_only=device.type != "cpu")
+    # On a GPU the fastest algorithms, found by trying, are worth more than the last bits of a sum.
+    torch.use_deterministic_algorithms(device.type == "cpu")
+    tried_before, torch.backends.cudnn.benchmark = torch.backends.cudnn.benchmark, device.type == "cuda"
     switch.fill_uninitialized_memory = False  # it finds reads of what was never written, at 0.6 of the speed
     try:
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-            torch.manual_seed(seed)
+            # Processes drop other features of their clips than the first one does.
+            other = np.random.default_rng([seed, group.share.index]).integers(2**63)
+            torch.manual_seed(seed if group.is_first else int(other))
             yield
     finally:
         torch.set_num_threads(before[0])
         torch.use_deterministic_algorithms(before[1])
+        torch.backends.cudnn.benchmark = tried_before
         switch.fill_uninitialized_memory = before[2]
 
 
+class _NotFiniteError(Exception):
+    """The loss is not a number any more."""
+
+
+class _Stopped(Exception):  # noqa: N818 - a signal, not an error
+    """Somebody asked for the end."""
+
+
 class _Run:
-    """A job between start and end: what was done, the best weights, and how to go on."""
+    """What is known of a job between its steps, and how it goes on from there."""
 
     def __init__(
-        self, model: VideoModel, params: FineTuneParams, objective: Objective, checkpoint: Path | None
+        self,
+        model: VideoModel,
+        params: FineTuneParams,
+        objective: Objective,
+        group: Group,
+        checkpoints: Checkpoints | None,
     ) -> None:
+        self.history: list[Epoch] = []
         self._model = model
         self._params = params
         self._objective = objective
-        self._folder = checkpoint
+        self._group = group
+        self._checkpoints = checkpoints
         self._device = next(model.parameters()).device
-        self._restored = load_checkpoint(checkpoint, self._device) if checkpoint else None
-        self.history: list[Epoch] = []
-        self._best: dict[str, Tensor] = {}
-        """State of the trained module after the best epoch, under the model's names."""
+        self._interruption = Interruption()
+        self._best = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+        self._good: dict[str, Any] = {}
+        self._rate_scale = 1.0
+        self._restored = checkpoints.load(self._device) if checkpoints else None
         if self._restored:
-            self.history = [Epoch(**epoch) for epoch in self._restored["history"]]
-            self._best = self._restored["best"]
-            logger.info("going on after epoch %d", len(self.history))
+            now = self._restored["now"]
+            self.history = [Epoch(**epoch) for epoch in now["history"]]
+            self._best = now["best"]
+            where = f", step {now['position']} of the next" if now["position"] else ""
+            logger.info("going on after epoch %d%s", len(self.history), where)
 
     def finish(self, phase: Phase, on_epoch: Callable[[Epoch], None]) -> None:
         """Train what is left of ``phase``."""
@@ -153,18 +193,26 @@ class _Run:
             return
         self.load_best()
         self._best = _copied(phase)
-        phase.start()
-        loss_of = self._objective.on(phase.part)
-        optimizer = make_optimizer(phase.module, self._params)
-        self._restore(phase, optimizer)
-        while not self._is_over(phase):
-            epoch = self._train_one(phase, optimizer, loss_of)
-            if epoch.val_loss < min((past.val_loss for past in self.history), default=math.inf):
-                self._best = _copied(phase)
-            self.history.append(epoch)
-            self._save(phase, optimizer)
-            _log(epoch)
-            on_epoch(epoch)
+        with self._interruption.listening():
+            phase.start()
+            training = _Training(phase, self._objective, self._params, self._group)
+            self._restore(training)
+            while not self._is_over(phase):
+                try:
+                    epoch = self._train_one(training)
+                except _NotFiniteError:
+                    self._go_back(training)
+                    continue
+                except _Stopped:
+                    self._save(self._snapshot(training))
+                    logger.warning("stopped in epoch %d, after step %d", len(self.history) + 1, training.position)
+                    raise SystemExit(EXIT_CODE) from None
+                self.history.append(epoch)
+                self._good = self._snapshot(training)
+                self._save(self._good)
+                if self._group.is_first:
+                    _log(epoch)
+                on_epoch(epoch)
 
     def load_best(self) -> None:
         """Put the best weights so far into the model."""
@@ -179,113 +227,161 @@ class _Run:
         patience = self._params.early_stopping_patience
         return bool(patience and past) and len(past) - 1 - int(np.argmin(past)) >= patience
 
-    def _train_one(self, phase: Phase, optimizer: torch.optim.Optimizer, loss_of: Loss) -> Epoch:
+    def _train_one(self, training: "_Training") -> Epoch:
         started = time.monotonic()
+        phase = training.phase
         done = sum(epoch.phase == phase.name for epoch in self.history)
-        num_steps = phase.num_epochs * phase.num_steps
-        num_warmup_steps = round(self._params.warmup_epochs * phase.num_steps)
-        phase.set_mode()
-        train = _Mean()
-        for step, (inputs, target) in enumerate(phase.train_examples(done), done * phase.num_steps):
-            factor = schedule_factor(step, num_steps, num_warmup_steps, self._params.schedule)
-            set_learning_rate(optimizer, factor)
-            with self._autocast():
-                logits_BK = phase.module(inputs)
-                loss = loss_of(logits_BK.float(), target, inputs)
-            optimizer.zero_grad()
-            torch.autograd.backward(loss)
-            optimizer.step()
-            train.add(loss.detach(), logits_BK.detach(), target.label_B)
-        val = self._validate(phase)
+        with self._interruption.held():
+            phase.set_mode()
+            for inputs, target in phase.train_examples(done, training.position, self._group.share):
+                set_learning_rate(training.optimizer, self._rate(phase, done * phase.num_steps + training.position))
+                outcome = training.step(inputs, target)
+                training.average.update()
+                training.tally.add(outcome.loss, outcome.logits_BK, target.label_B)
+                training.position += 1
+                self._look_up(training)
+            self._group.average_buffers(phase.module)
+            train_loss, train_accuracy = self._finite(training.tally)
+            with training.average.in_place():
+                val_loss, val_accuracy = self._finite(self._validate(phase))
+                if val_loss < min((past.val_loss for past in self.history), default=math.inf):
+                    self._best = _copied(phase)
+        last_step = done * phase.num_steps + training.position - 1
+        training.position, training.tally = 0, Tally()
         return Epoch(
             epoch=len(self.history) + 1,
             phase=phase.name,
-            train_loss=self._checked(train.loss),
-            train_accuracy=train.accuracy,
-            val_loss=self._checked(val.loss),
-            val_accuracy=val.accuracy,
-            lr=self._params.lr * factor,
+            train_loss=train_loss,
+            train_accuracy=train_accuracy,
+            val_loss=val_loss,
+            val_accuracy=val_accuracy,
+            lr=self._params.lr * self._rate(phase, last_step),
             seconds=time.monotonic() - started,
         )
 
-    def _validate(self, phase: Phase) -> "_Mean":
+    def _rate(self, phase: Phase, step: int) -> float:
+        num_warmup_steps = round(self._params.warmup_epochs * phase.num_steps)
+        num_steps = phase.num_epochs * phase.num_steps
+        return self._rate_scale * schedule_factor(step, num_steps, num_warmup_steps, self._params.schedule)
+
+    def _look_up(self, training: "_Training") -> None:
+        """See, between two steps, whether the loss is a number, a checkpoint is due, or the end is asked for."""
+        is_due = self._checkpoints is not None and self._checkpoints.is_due()
+        stop, save = self._group.any(self._interruption.asked, is_due)
+        if stop or save or training.position % _STEPS_BETWEEN_LOOKS == 0:
+            self._finite(training.tally)
+        if stop:
+            raise _Stopped
+        if save:
+            self._save(self._snapshot(training))
+
+    def _validate(self, phase: Phase) -> Tally:
         self._model.eval()
-        mean = _Mean()
-        for inputs, target in phase.val_examples():
-            with torch.inference_mode(), self._autocast():
+        tally = Tally()
+        for inputs, target in phase.val_examples(self._group.share):
+            with torch.inference_mode(), autocast(self._params.precision, self._device):
                 logits_BK = phase.module(inputs).float()
-                mean.add(F.cross_entropy(logits_BK, target.label_B), logits_BK, target.label_B)
-        return mean
+                tally.add(F.cross_entropy(logits_BK, target.label_B), logits_BK, target.label_B)
+            if any(self._group.any(self._interruption.asked)):
+                raise _Stopped
+        return tally
 
-    def _autocast(self) -> torch.autocast:
-        return torch.autocast(self._device.type, torch.bfloat16, enabled=self._params.precision == "bf16")
+    def _finite(self, tally: Tally) -> tuple[float, float]:
+        loss, accuracy = tally.means(self._group)
+        if not math.isfinite(loss):
+            raise _NotFiniteError
+        return loss, accuracy
 
-    def _checked(self, loss: float) -> float:
-        if not np.isfinite(loss):
+    def _go_back(self, training: "_Training") -> None:
+        """Begin the epoch again, as it was begun, at half the rate."""
+        scale = self._rate_scale / 2
+        number = len(self._good["history"]) + 1
+        if scale < _SMALLEST_SCALE:
             raise DivergedError(
-                f"params.yaml: lr: training came apart in epoch {len(self.history) + 1} (the loss is {loss}); "
-                f"take a lower rate than {self._params.lr:g}, or a longer warm-up"
+                f"params.yaml: lr: training came apart in epoch {number} (the loss is not a number, at an eighth of "
+                f"the rate too); take a lower rate than {self._params.lr:g}, or a longer warm-up"
             )
-        return loss
+        self._load(training, self._good)
+        self._rate_scale = scale
+        logger.warning("the loss is not a number: beginning epoch %d again, at half the rate", number)
 
-    def _save(self, phase: Phase, optimizer: torch.optim.Optimizer) -> None:
-        if self._folder is None:
-            return
+    def _snapshot(self, training: "_Training") -> dict[str, Any]:
         state = {
             "history": [asdict(epoch) for epoch in self.history],
-            "phase": phase.name,
-            "module": phase.module.state_dict(),
-            "best": self._best,
-            "optimizer": optimizer.state_dict(),
-            "random": _random_state(self._device),
+            "rate_scale": self._rate_scale,
+            "random": _random_state(self._device, self._group),
+            **training.state_dict(),
         }
-        save_checkpoint(self._folder, len(self.history), state)
+        return {**copy.deepcopy(state), "best": self._best}  # which is replaced, and never changed
 
-    def _restore(self, phase: Phase, optimizer: torch.optim.Optimizer) -> None:
-        if not self._restored:
-            return
-        if self._restored["phase"] == phase.name:
-            phase.module.load_state_dict(self._restored["module"])
-            optimizer.load_state_dict(self._restored["optimizer"])
-        _set_random_state(self._restored["random"], self._device)
+    def _load(self, training: "_Training", state: dict[str, Any]) -> None:
+        training.load_state_dict(copy.deepcopy(state))
+        self._best = state["best"]
+        self._rate_scale = state["rate_scale"]
+        _set_random_state(state["random"], self._device, self._group)
+
+    def _save(self, state: dict[str, Any]) -> None:
+        if self._checkpoints and self._group.is_first:
+            self._checkpoints.save((len(self.history), state["position"]), {"now": state, "good": self._good})
+
+    def _restore(self, training: "_Training") -> None:
+        if self._restored and self._restored["now"]["phase"] == training.phase.name:
+            self._load(training, self._restored["now"])
+            self._good = self._restored["good"]
+        else:
+            if self._restored:
+                _set_random_state(self._restored["now"]["random"], self._device, self._group)
+            self._good = self._snapshot(training)
         self._restored = None
 
 
-class _Mean:
-    """Loss and accuracy over batches, summed on the device: a step does not wait for a number."""
+class _Training:
+    """A phase under way."""
 
-    def __init__(self) -> None:
-        self._num_clips = 0
-        self._loss: Tensor | float = 0.0
-        self._correct: Tensor | int = 0
+    def __init__(self, phase: Phase, objective: Objective, params: FineTuneParams, group: Group) -> None:
+        self.phase = phase
+        self.optimizer = make_optimizer(phase.module, params)
+        self.step = Step(phase.module, self.optimizer, objective.on(phase.part), params, group)
+        self.average = WeightAverage(phase.module, params.ema)
+        self.tally = Tally()
+        self.position = 0
 
-    def add(self, loss: Tensor, logits_BK: Tensor, label_B: Tensor) -> None:
-        self._num_clips += len(label_B)
-        self._loss = self._loss + loss.double() * len(label_B)
-        self._correct = self._correct + (logits_BK.argmax(1) == label_B).sum()
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "phase": self.phase.name,
+            "position": self.position,
+            "module": self.phase.module.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "step": self.step.state_dict(),
+            "average": self.average.state_dict(),
+            "tally": self.tally.state_dict(),
+        }
 
-    @property
-    def loss(self) -> float:
-        return float(self._loss) / self._num_clips
-
-    @property
-    def accuracy(self) -> float:
-        return float(self._correct) / self._num_clips
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.phase.module.load_state_dict(state["module"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.step.load_state_dict(state["step"])
+        self.average.load_state_dict(state["average"])
+        self.tally = Tally.of(state["tally"])
+        self.position = state["position"]
 
 
 def _copied(phase: Phase) -> dict[str, Tensor]:
     return {phase.part.prefix + name: tensor.clone() for name, tensor in phase.module.state_dict().items()}
 
 
-def _random_state(device: torch.device) -> dict[str, Any]:
-    on_device = {"cuda": torch.cuda.get_rng_state(device)} if device.type == "cuda" else {}
-    return {"cpu": torch.get_rng_state(), **on_device}
+def _random_state(device: torch.device, group: Group) -> dict[str, list[Tensor]]:
+    """Of every process."""
+    state = {"cpu": group.gathered(torch.get_rng_state())}
+    if device.type == "cuda":
+        state["cuda"] = group.gathered(torch.cuda.get_rng_state(device))
+    return state
 
 
-def _set_random_state(state: dict[str, Any], device: torch.device) -> None:
-    torch.set_rng_state(state["cpu"].cpu())
+def _set_random_state(state: dict[str, list[Tensor]], device: torch.device, group: Group) -> None:
+    torch.set_rng_state(state["cpu"][group.share.index].cpu())
     if "cuda" in state:
-        torch.cuda.set_rng_state(state["cuda"].cpu(), device)
+        torch.cuda.set_rng_state(state["cuda"][group.share.index].cpu(), device)
 
 
 def _ignore(_: Epoch) -> None:

@@ -9,6 +9,7 @@ from models.spec import FineTuneParams
 
 _STEP_MILESTONES = (0.6, 0.85)
 _STEP_FACTOR = 0.1
+_RISE, _FIRST_RATE = 0.3, 1 / 25
 
 
 def make_optimizer(module: nn.Module, params: FineTuneParams) -> torch.optim.Optimizer:
@@ -42,9 +43,18 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, factor: float) -> None:
 
 def schedule_factor(step: int, num_steps: int, num_warmup_steps: int, schedule: str) -> float:
     """The learning rate at ``step`` (from 0) of ``num_steps`` as a multiple of its peak: a pure function, no state."""
+    if schedule == "one_cycle":
+        num_rising = max(round(_RISE * num_steps), 1)
+        if step < num_rising:
+            return _FIRST_RATE + (1.0 - _FIRST_RATE) * _risen(step / num_rising)
+        return 1.0 - _risen((step - num_rising) / max(num_steps - num_rising, 1))
     if step < num_warmup_steps:
         return (step + 1) / (num_warmup_steps + 1)
     if schedule == "step":
         return _STEP_FACTOR ** sum(step >= milestone * num_steps for milestone in _STEP_MILESTONES)
     progress = (step - num_warmup_steps) / max(num_steps - num_warmup_steps, 1)
     return 0.5 * (1.0 + math.cos(math.pi * progress))
+
+
+def _risen(progress: float) -> float:
+    return 0.5 * (1.0 - math.cos(math.pi * progress))

@@ -15,10 +15,14 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from tqdm import tqdm
 
 from models.build import VideoModel
+from models.clips.sampling import ClipInput
+from models.errors import UserError
 from models.features import NUM_VIEWS, Features, cached_features
 from models.inference import Loader
 from models.objectives.target import Target
 from models.parts import HEAD, WHOLE, Part
+from models.progressive import clip_input_at, replaced
+from models.share import Share
 from models.spec import FineTuneParams
 
 PhaseName = Literal["head", "full"]
@@ -52,12 +56,12 @@ class Phase(ABC):
         """Put the module into the mode of a training step."""
 
     @abstractmethod
-    def train_examples(self, epoch: int) -> Examples:
-        """Batches for the phase's ``epoch`` (from 0)."""
+    def train_examples(self, epoch: int, first: int, share: Share) -> Examples:
+        """One process's part of the batches of the phase's ``epoch`` (from 0), beginning with batch ``first``."""
 
     @abstractmethod
-    def val_examples(self) -> Examples:
-        """The same of the validation clips."""
+    def val_examples(self, share: Share) -> Examples:
+        """The same of the validation clips, all of them."""
 
 
 class HeadPhase(Phase):
@@ -95,17 +99,18 @@ class HeadPhase(Phase):
         """Train the head."""
         self.module.train()
 
-    def train_examples(self, epoch: int) -> Examples:
+    def train_examples(self, epoch: int, first: int, share: Share) -> Examples:
         """Batches of one augmented view."""
         view_NTD, label_N = self._features.train_VNTD[epoch % NUM_VIEWS], self._features.train_label_N
         order_N = torch.from_numpy(np.random.default_rng([self._seed, epoch]).permutation(len(label_N)))
-        for start in range(0, len(order_N), self._params.batch_size):
-            index_B = order_N[start : start + self._params.batch_size].to(label_N.device)
+        for everyones_B in torch.split(order_N, self._params.batch_size)[first:]:
+            index_B = everyones_B[share.rows(len(everyones_B))].to(label_N.device)
             yield view_NTD[index_B], Target(label_N[index_B])
 
-    def val_examples(self) -> Examples:
+    def val_examples(self, share: Share) -> Examples:
         """One batch."""
-        yield self._features.val_NTD, Target(self._features.val_label_N)
+        rows = share.rows(len(self._features.val_label_N))
+        yield self._features.val_NTD[rows], Target(self._features.val_label_N[rows])
 
 
 class FullPhase(Phase):
@@ -118,12 +123,35 @@ class FullPhase(Phase):
         self.module = self.part.module(model)
         self.num_epochs = params.epochs
         self.num_steps = len(train)
+        self._model = model
         self._train = train
         self._val = val
+        self._clip_input = model.clip_input
+        self._progressive = params.progressive
         self._freeze_batch_norm = params.freeze_batch_norm
 
     def start(self) -> None:
-        """Nothing to do."""
+        """See whether the model takes clips of every size that it is to be trained on.
+
+        Raises:
+            UserError: It does not.
+        """
+        for number in range(len(self._progressive)):
+            self._try(replaced(self._clip_input, self._progressive[number]), f"progressive.{number}")
+
+    @torch.inference_mode()
+    def _try(self, clip_input: ClipInput, field: str) -> None:
+        side, num_frames = clip_input.size, clip_input.num_frames
+        self._model.eval()
+        try:
+            self._model(torch.zeros(1, 3, num_frames, side, side, device=next(self._model.parameters()).device))
+        except (RuntimeError, ValueError, AssertionError, IndexError) as error:
+            problem = " ".join(str(error).split())[:200]
+            raise UserError(
+                f"params.yaml: fine_tune.{field}: the model does not take {num_frames} frames of {side} pixels "
+                f"({problem}); choose sizes nearer to its own ({self._clip_input.num_frames} of "
+                f"{self._clip_input.size}), or take the stage out"
+            ) from None
 
     def set_mode(self) -> None:
         """Train all, with running statistics as they are where the job says so."""
@@ -133,15 +161,21 @@ class FullPhase(Phase):
                 if isinstance(module, _BatchNorm):
                     module.eval()
 
-    def train_examples(self, epoch: int) -> Examples:
+    def train_examples(self, epoch: int, first: int, share: Share) -> Examples:
         """Augmented clips."""
-        batches = self._train.epoch(NUM_VIEWS + epoch)  # the loader's first epochs are the head phase's views
-        for batch in tqdm(batches, f"epoch {epoch + 1}", len(self._train), leave=False, disable=None):
+        batches = self._train.epoch(
+            NUM_VIEWS + epoch,  # the loader's first epochs are the head phase's views
+            first=first,
+            share=share,
+            clip_input=clip_input_at(epoch / self.num_epochs, self._clip_input, self._progressive),
+        )
+        title = f"epoch {epoch + 1}"
+        for batch in tqdm(batches, title, len(self._train), initial=first, leave=False, disable=None):
             yield batch.clip_BCTHW, Target(batch.label_B)
 
-    def val_examples(self) -> Examples:
+    def val_examples(self, share: Share) -> Examples:
         """Plain clips."""
-        for batch in self._val.epoch(0):
+        for batch in self._val.epoch(0, share=share):
             yield batch.clip_BCTHW, Target(batch.label_B)
 
 

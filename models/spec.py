@@ -34,8 +34,10 @@ class ModelParams(Section):
     Attributes:
         family: A folder of ``models/backbones``.
         flavour: One of the family's flavours; it fixes frames, stride, size and normalisation.
-        weights: Published ones by name: ``kinetics400`` or ``imagenet``, where the flavour has them, fetched once or
-            read from a file of yours (``kinetics400:PATH``). Else ``none``, or the path of a safetensors file.
+        weights: Published ones by name, where the flavour has them: ``kinetics400``, ``imagenet`` (of a 2D network,
+            inflated into time) or ``sports1m``, fetched once, or ``NAME:PATH`` for the publisher's file on this
+            machine. A registered model: ``models:/NAME@ALIAS`` or ``models:/NAME/VERSION``. The path of a safetensors
+            file. Or ``none``.
         head: The classifier on top.
     """
 
@@ -79,6 +81,20 @@ class LossParams(Section):
     focal_gamma: Annotated[float, Field(ge=0.0)] = 2.0
 
 
+class ProgressiveStage(Section):
+    """Smaller clips for a part of the training (a short form of Multigrid, Wu et al. 2020, arXiv:1912.00998).
+
+    Attributes:
+        until: Share of the epochs at which this stage ends.
+        size: Side of the clips in pixels; None for the flavour's.
+        frames: Frames of the clips, over the same time; None for the flavour's.
+    """
+
+    until: Annotated[float, Field(gt=0.0, le=1.0)]
+    size: Annotated[int, Field(ge=8, le=2048)] | None = None
+    frames: Annotated[int, Field(ge=1, le=1024)] | None = None
+
+
 class FineTuneParams(Section):
     """One fine-tuning job. Everything here changes the resulting weights.
 
@@ -93,14 +109,23 @@ class FineTuneParams(Section):
         backbone_lr_scale: The backbone's learning rate as a multiple of ``lr``.
         momentum: Of SGD.
         weight_decay: Decoupled for AdamW; never on biases and normalisation.
-        schedule: ``cosine`` to zero, or ``step`` (a tenth at 60% and again at 85% of the steps).
+        schedule: ``cosine`` to zero, ``step`` (a tenth at 60% and again at 85% of the steps), or ``one_cycle`` (up from
+            a 25th to the peak in the first 30% of the steps, then down to nothing; Smith and Topin 2017,
+            arXiv:1708.07120), which has no other warm-up.
         warmup_epochs: Linear warm-up from zero; fractions allowed.
+        accumulate: Micro-batches into which a batch is cut, for batches that do not fit into memory at once. Where that
+            is still too much, micro-batches are halved until they fit; the batch stays as it is.
+        clip_norm: Longest gradient, over all weights together; longer ones are scaled down. 0 turns it off.
         loss: What a wrong answer costs.
         label_smoothing: Of the loss: share of each answer that is spread over all of them.
         freeze_batch_norm: Keep running statistics as they were (small batches of few scenes).
         augment: Augmentation.
         early_stopping_patience: Stop after so many epochs without a better validation loss; 0 turns it off.
-        precision: ``fp32``, or ``bf16`` autocast where it pays.
+        precision: ``fp32``, or autocast to ``bf16``, or to ``fp16`` with a scaled loss for GPUs that lack bf16.
+        channels_last: Weights and clips with channels innermost; ``auto``: on a GPU with ``bf16`` or ``fp16``.
+        compile: Compile the network for the device; pays on a GPU, for jobs that take longer than the minutes it costs.
+        ema: Decay of a moving average of the weights, which is what is evaluated and kept; 0 turns it off.
+        progressive: Smaller clips for the first part of training every weight; empty for full size throughout.
         num_threads: Intra-operation threads on CPU; part of the result, since sums depend on it.
     """
 
@@ -113,14 +138,20 @@ class FineTuneParams(Section):
     backbone_lr_scale: Annotated[float, Field(ge=0.0)] = 0.1
     momentum: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.9
     weight_decay: Annotated[float, Field(ge=0.0)] = 0.01
-    schedule: Literal["cosine", "step"] = "cosine"
+    schedule: Literal["cosine", "step", "one_cycle"] = "cosine"
     warmup_epochs: Annotated[float, Field(ge=0.0)] = 1.0
+    accumulate: Annotated[int, Field(ge=1, le=65_536)] = 1
+    clip_norm: Annotated[float, Field(ge=0.0)] = 0.0
     loss: LossParams = LossParams()
     label_smoothing: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.1
     freeze_batch_norm: bool = True
     augment: AugmentParams = AugmentParams()
     early_stopping_patience: Annotated[int, Field(ge=0)] = 5
-    precision: Literal["fp32", "bf16"] = "fp32"
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    channels_last: bool | Literal["auto"] = "auto"
+    compile: bool = False
+    ema: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
+    progressive: tuple[ProgressiveStage, ...] = ()
     num_threads: Annotated[int, Field(ge=1, le=256)] = 2
 
 

@@ -1,4 +1,7 @@
-"""Fine-tune the model with the search's best values: ``python -m tasks.fine_tune``."""
+"""Fine-tune the model with the search's best values: ``python -m tasks.fine_tune``.
+
+By several processes of one machine or more: ``torchrun --nproc-per-node 2 -m tasks.fine_tune``.
+"""
 
 import json
 import logging
@@ -12,17 +15,20 @@ import pandas as pd
 from models.errors import UserError
 from models.files import replacing
 from models.loop import Epoch
+from models.processes import Group, joined
 from models.saved import read_card, read_clip_ids, save_model
 from models.spec import ContinualParams, FineTuneParams, ModelParams
 from tasks import layout
 from tasks.calibrate import calibrate
 from tasks.champion_note import champion_folder
+from tasks.files import sha256_of
+from tasks.initial_weights import with_local_weights
 from tasks.job import job, job_key
 from tasks.overrides import apply_overrides
 from tasks.params import BaseParams, FinalJobParams, load_params
 from tasks.process import run_stage
 from tasks.settings import settings
-from tasks.tracking import tracked
+from tasks.tracking import tracked, untracked
 from tasks.training_clips import labelled_clip_ids
 
 logger = logging.getLogger(__name__)
@@ -41,6 +47,7 @@ def fine_tune(
     best_params: Path = layout.BEST_PARAMS,
     out: Path = layout.MODEL,
     curves: Path = layout.CURVES,
+    group: Group | None = None,
 ) -> None:
     """Train the model that is kept, and write it and its learning curves.
 
@@ -56,6 +63,7 @@ def fine_tune(
         best_params: What the search found.
         out: Folder of the model.
         curves: Table of the epochs.
+        group: The processes that train together, each of which calls this; the first one writes and tracks.
 
     Raises:
         UserError: The data or the search's result are missing or do not fit the parameters, or training diverges.
@@ -63,27 +71,36 @@ def fine_tune(
     found = _searched(best_params, fine_tune.from_search)
     params = FineTuneParams.model_validate(fine_tune.model_dump(exclude={"from_search", "calibration"}))
     model, params = apply_overrides(model, params, found)
+    group = group or Group()
+    local = model if champion else with_local_weights(model)
     start: dict[str, Any] = {"continual": continual or ContinualParams(), "champion": champion}
-    checkpoint = settings().home / "checkpoints" / job_key(model, params, data, seed=base.seed, **start)
-    with tracked("fine_tune", base.name) as tracker:
+    checkpoint = settings().home / "checkpoints" / job_key(local, params, data, seed=base.seed, **start)
+    with tracked("fine_tune", base.name) if group.is_first else untracked() as tracker:
         tracker.params({**_flat("model", model.model_dump()), **_flat("fine_tune", params.model_dump())})
         trained, labels, epochs = job(
-            model,
+            local,
             params,
             data,
             seed=base.seed,
             **start,
             checkpoint=checkpoint,
+            checkpoint_s=settings().checkpoint_s,
+            group=group,
             feature_cache=settings().home / "features",
             on_epoch=lambda epoch: tracker.metrics(_metrics(epoch), step=epoch.epoch),
         )
         tracker.params({"num_parameters": sum(weights.numel() for weights in trained.parameters())})
-        if fine_tune.calibration == "temperature":
+        if group.is_first and fine_tune.calibration == "temperature":
             calibrate(trained, labels, data, params.batch_size)
             tracker.metrics({"temperature": trained.temperature})
+    if not group.is_first:
+        return
     _write_curves(epochs, curves)
     clip_ids = labelled_clip_ids(data) | (read_clip_ids(champion) if champion else set())
-    save_model(out, trained, model, labels, _configuration(base, params, **start), clip_ids)
+    configuration = _configuration(base, params, **start)
+    if local != model:
+        configuration["initial_weights_sha256"] = sha256_of(Path(local.weights))
+    save_model(out, trained, model, labels, configuration, clip_ids)
     shutil.rmtree(checkpoint, ignore_errors=True)
 
 
@@ -91,7 +108,10 @@ def main() -> None:
     """The stage."""
     params = load_params()
     champion = champion_folder(params.continual)
-    fine_tune(params.base, params.model, params.fine_tune, continual=params.continual, champion=champion)
+    with joined() as group:
+        fine_tune(
+            params.base, params.model, params.fine_tune, continual=params.continual, champion=champion, group=group
+        )
 
 
 def _searched(best_params: Path, wanted: tuple[str, ...]) -> dict[str, Any]:

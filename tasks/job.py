@@ -17,7 +17,9 @@ from models.digest import tensors_digest
 from models.features import NUM_VIEWS
 from models.loop import Epoch, fit
 from models.objectives.build import build_continual_objective, build_objective
+from models.processes import Group
 from models.spec import ContinualParams, FineTuneParams, ModelParams
+from models.weights import weights_file
 from tasks import layout
 from tasks.champion_note import start_key
 from tasks.files import sha256_of
@@ -33,6 +35,8 @@ def job(
     continual: ContinualParams | None = None,
     champion: Path | None = None,
     checkpoint: Path | None = None,
+    checkpoint_s: float = 300.0,
+    group: Group | None = None,
     feature_cache: Path | None = None,
     on_epoch: Callable[[Epoch], None] | None = None,
 ) -> tuple[VideoModel, list[str], list[Epoch]]:
@@ -46,6 +50,8 @@ def job(
         continual: How a champion is trained on; default: as the section's defaults say.
         champion: Folder of the model to start from; None for a cold start.
         checkpoint: Folder of this job's checkpoints; see :func:`job_key`.
+        checkpoint_s: Seconds after which one is written within an epoch.
+        group: The processes that train together, each of which calls this; default: this one alone.
         feature_cache: Folder that jobs share for features of frozen backbones.
         on_epoch: Called after each epoch; may raise :class:`models.loop.StopTraining`.
 
@@ -94,6 +100,8 @@ def job(
         seed=seed,
         objective=objective,
         checkpoint=checkpoint,
+        checkpoint_s=checkpoint_s,
+        group=group,
         feature_cache=feature_cache and feature_cache / f"{key}.safetensors",
         on_epoch=on_epoch,
     )
@@ -110,13 +118,13 @@ def job_key(
     champion: Path | None = None,
 ) -> str:
     """Hash of all that decides a job's weights: a checkpoint under this name belongs to this job and no other."""
-    weights = Path(model.weights)
+    weights = None if champion else weights_file(model)
     return _hash(
         model.model_dump(mode="json"),
         params.model_dump(mode="json"),
         seed,
         sha256_of(data / layout.MANIFEST.name),
-        sha256_of(weights) if weights.is_file() else None,
+        sha256_of(weights) if weights else None,
         start_key(continual, champion),
         _arithmetic(),
     )

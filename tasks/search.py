@@ -18,6 +18,7 @@ from models.errors import UserError
 from models.spec import ContinualParams, ModelParams
 from tasks import layout
 from tasks.champion_note import champion_folder, start_key
+from tasks.initial_weights import with_local_weights
 from tasks.overrides import apply_overrides
 from tasks.params import BaseParams, SearchParams, load_params
 from tasks.process import run_stage
@@ -74,6 +75,7 @@ def search(
 
     config = settings()
     continual = continual or ContinualParams()
+    model = model if champion else with_local_weights(model)
     space, default = distributions(model, params), default_values(model, params)
     key = study_key(base, model, params, _demand_manifest(data), start_key(continual, champion))
     name, slots = f"{base.name}-{key[:20]}", open_slots(config, params.slots)

@@ -61,6 +61,7 @@ class Settings(_FromEnvironment):
         slot: Prefect concurrency limit that hands out devices.
         slots: Devices that the local server's limit hands out.
         source: Where scheduled rounds find video; default: the source of the last round.
+        checkpoint_s: Seconds after which training writes a checkpoint within an epoch.
         alert: Notification block of Prefect that hears of a run that died and of a watch that does not run, as
             ``TYPE/NAME``; default: none.
         incoming: Where the scheduled watch finds video; default: what is in already.
@@ -78,6 +79,7 @@ class Settings(_FromEnvironment):
     slot: str = "videoloop-device"
     slots: int = Field(default=2, ge=1)
     source: str = ""
+    checkpoint_s: float = Field(default=300.0, ge=0.0)
     alert: str = ""
     incoming: str = ""
     round: str = ""

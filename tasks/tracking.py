@@ -118,6 +118,12 @@ def tracked(stage: str, experiment: str) -> Iterator[Tracker]:
     tracker.end()
 
 
+@contextmanager
+def untracked() -> Iterator[Tracker]:
+    """What :func:`tracked` gives, for a process beside one that tracks."""
+    yield Tracker(None, "", "")
+
+
 def round_run(client: "MlflowClient", experiment_id: str, name: str) -> str:
     """The id of the MLflow run of the round ``name``, created by the first stage that runs."""
     found = client.search_runs([experiment_id], f"tags.`videoloop.round` = '{name}'", max_results=1)

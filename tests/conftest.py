@@ -2,10 +2,12 @@
 
 import os
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
+from models.backbones.hugging_face import PACKAGE
 from tasks.settings import hush, settings
 
 hush()
@@ -18,6 +20,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         alone = item.get_closest_marker("integration") is not None
         item.add_marker(pytest.mark.xdist_group("integration" if alone else item.nodeid.partition("::")[0]))
+
+
+def pytest_report_header() -> list[str]:
+    if find_spec(PACKAGE):
+        return []
+    return [f"not tested, since {PACKAGE} is not installed (pip install -r requirements-test.lock): its families"]
 
 
 @pytest.fixture(autouse=True)

@@ -43,11 +43,13 @@ with _placeholder(), warnings.catch_warnings():
     from pytorchvideo.models.r2plus1d import create_r2plus1d
     from pytorchvideo.models.resnet import create_resnet
     from pytorchvideo.models.slowfast import create_slowfast
+    from pytorchvideo.models.vision_transformers import create_multiscale_vision_transformers
     from pytorchvideo.models.x3d import create_x3d
 
 __all__ = [
     "PooledBlocks",
     "create_csn",
+    "create_multiscale_vision_transformers",
     "create_r2plus1d",
     "create_resnet",
     "create_slowfast",

@@ -4,6 +4,7 @@ Shapes: B clips, C channels, T frames, H height, W width, D features; T of featu
 """
 
 import importlib
+import importlib.util
 import pkgutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -65,11 +66,18 @@ class Family:
         flavours: By name. Each family has a ``debug`` flavour that trains on a CPU in seconds.
         build: Makes a flavour's backbone with random weights.
         weights: Published weights by name (``kinetics400``), then by flavour.
+        package: What has to be installed beside videoloop's own packages before ``build`` can be called; may be empty.
     """
 
     flavours: Mapping[str, Any]
     build: Callable[[Any], Backbone]
     weights: Mapping[str, Mapping[str, Weights]]
+    package: str = ""
+
+    @property
+    def is_installed(self) -> bool:
+        """Whether ``build`` can be called here."""
+        return not self.package or importlib.util.find_spec(self.package) is not None
 
 
 def family_names() -> list[str]:

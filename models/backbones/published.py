@@ -50,11 +50,13 @@ class Published:
         url: Where its publisher keeps it.
         convert: How its tensors become the backbone's.
         sha256: Of the file, or the first digits of it, where the publisher says so; else empty.
+        name: Of the file on this machine, where its publisher's name says nothing.
     """
 
     url: str
     convert: Convert
     sha256: str = ""
+    name: str = ""
 
     def file(self) -> Path:
         """The file, fetched where it is not there yet.
@@ -62,7 +64,7 @@ class Published:
         Raises:
             UserError: It cannot be fetched, or is not the file that was published.
         """
-        path = weights_folder() / self.url.rpartition("/")[2]
+        path = weights_folder() / (self.name or self.url.rpartition("/")[2])
         if not path.is_file():
             _download(self.url, path)
         if self.sha256 and not _sha256(path).startswith(self.sha256):

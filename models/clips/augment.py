@@ -5,10 +5,13 @@ values of a channel.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import Tensor
 
+from models.clips.resample import crop_and_resize_batch
 from models.clips.sampling import ClipInput
 from models.spec import AugmentParams
 
@@ -26,6 +29,11 @@ class Preprocess:
         """Turn uint8 frames into a normalised float32 ``clip_BCTSS``."""
         num_clips, num_frames, height, width, _ = clip_BTHWC.shape
         box = _centre_square(height, width)
+        if clip_BTHWC.is_cuda:
+            boxes_B4 = torch.tensor(box).expand(num_clips, 4)
+            resized_BCTSS = crop_and_resize_batch(clip_BTHWC, boxes_B4, torch.zeros(num_clips), self._input.size)
+            mean_C111, std_C111 = _per_channel(self._input, clip_BTHWC.device)
+            return resized_BCTSS.mul_(1.0 / (255.0 * std_C111)).sub_(mean_C111 / std_C111)
         clip_BCTSS = _empty_input(num_clips, num_frames, self._input, clip_BTHWC.device)
         for clip in range(num_clips):
             crop_and_resize(clip_BTHWC[clip], box, clip_BCTSS[clip])
@@ -55,11 +63,24 @@ class Augment:
             label_B: Index of each clip's label, or -1.
             generator: On the CPU.
         """
-        num_clips, num_frames, height, width, _ = clip_BTHWC.shape
-        boxes_B4 = self._random_boxes(num_clips, height, width, generator)
+        return self.apply(clip_BTHWC, self.draw(label_B, (clip_BTHWC.shape[2], clip_BTHWC.shape[3]), generator))
+
+    def draw(self, label_B: Tensor, size: tuple[int, int], generator: torch.Generator) -> "Draws":
+        """Everything random about clips of these labels and this size (height, width); see :meth:`__call__`."""
+        num_clips = len(label_B)
+        boxes_B4 = self._random_boxes(num_clips, *size, generator)
         flip_B = torch.rand(num_clips, generator=generator) < self._params.flip
         flip_B &= self._may_flip_K[label_B.cpu()]
         factors_B3 = 1.0 + self._params.colour * (2.0 * torch.rand(num_clips, 3, generator=generator) - 1.0)
+        return Draws(boxes_B4, flip_B, factors_B3)
+
+    def apply(self, clip_BTHWC: Tensor, draws: "Draws") -> Tensor:
+        """Change the clips as ``draws`` says; see :meth:`__call__`."""
+        num_clips, num_frames = clip_BTHWC.shape[:2]
+        boxes_B4, flip_B, factors_B3 = draws.boxes_B4, draws.flip_B, draws.factors_B3
+        if clip_BTHWC.is_cuda:
+            resized_BCTSS = crop_and_resize_batch(clip_BTHWC, boxes_B4, flip_B, self._input.size)
+            return _recolour_batch(resized_BCTSS, factors_B3, self._input)
         clip_BCTSS = _empty_input(num_clips, num_frames, self._input, clip_BTHWC.device)
         # Clip by clip: what one step leaves in the processor's cache, the next one finds there.
         resized_CTSS = torch.empty_like(clip_BCTSS[0])
@@ -96,8 +117,58 @@ class Augment:
             values_TSS.clamp_(-mean / std, (1.0 - mean) / std)
 
 
+@dataclass(frozen=True)
+class Draws:
+    """What was drawn for the clips of a batch.
+
+    Attributes:
+        boxes_B4: Left, top, width and height of the crop, in pixels.
+        flip_B: Whether the clip is mirrored.
+        factors_B3: Of brightness, contrast and saturation.
+    """
+
+    boxes_B4: Tensor
+    flip_B: Tensor
+    factors_B3: Tensor
+
+    def of(self, rows: slice) -> "Draws":
+        """Those of some of the clips."""
+        return Draws(self.boxes_B4[rows], self.flip_B[rows], self.factors_B3[rows])
+
+
+def _recolour_batch(resized_BCTSS: Tensor, factors_B3: Tensor, clip_input: ClipInput) -> Tensor:
+    """What :meth:`Augment._recolour` does, for all clips together."""
+    values_BCN = resized_BCTSS.flatten(2)
+    device = values_BCN.device
+    if values_BCN.is_cuda:
+        factors_B3 = factors_B3.pin_memory()
+    brightness_B, contrast_B, saturation_B = factors_B3.to(device, non_blocking=True).unbind(1)
+    mean_C, std_C = (each.view(3) for each in _per_channel(clip_input, device))
+    luma_C = _constant(_LUMA, device)
+    saturation_BCC = torch.lerp(luma_C.expand(3, 3), torch.eye(3, device=device), saturation_B[:, None, None])
+    mean_luma_B = values_BCN.mean(2) @ luma_C * (brightness_B / 255.0)
+    offset_BC = (((1.0 - contrast_B) * mean_luma_B)[:, None] - mean_C) / std_C
+    matrix_BCC = saturation_BCC * (brightness_B * contrast_B / 255.0)[:, None, None] / std_C[:, None]
+    recoloured_BCN = torch.baddbmm(offset_BC[:, :, None], matrix_BCC, values_BCN)
+    lowest_C1, highest_C1 = (-mean_C / std_C)[:, None], ((1.0 - mean_C) / std_C)[:, None]
+    return recoloured_BCN.clamp_(lowest_C1, highest_C1).view_as(resized_BCTSS)
+
+
+def _per_channel(clip_input: ClipInput, device: torch.device) -> tuple[Tensor, Tensor]:
+    mean_C, std_C = _constant(clip_input.mean, device), _constant(clip_input.std, device)
+    return mean_C[:, None, None, None], std_C[:, None, None, None]
+
+
+@lru_cache
+def _constant(values: tuple[float, ...], device: torch.device) -> Tensor:
+    """Copied to the device once: a copy from pageable memory would wait for all that the device has to do."""
+    return torch.tensor(values, device=device)
+
+
 def crop_and_resize(frames_THWC: Tensor, box: Sequence[int], out_CTSS: Tensor, *, flip: bool = False) -> None:
-    """Cut a box out of a clip and resize it, antialiased.
+    """Cut a box out of a clip and resize it, antialiased, on the CPU.
+
+    There torch resizes bytes, interleaved as decoded, many times as fast as floats.
 
     Args:
         frames_THWC: uint8 frames.
@@ -107,9 +178,6 @@ def crop_and_resize(frames_THWC: Tensor, box: Sequence[int], out_CTSS: Tensor, *
     """
     left, top, width, height = box
     frames_TCHW = frames_THWC[:, top : top + height, left : left + width].permute(0, 3, 1, 2)
-    # On the CPU torch resizes bytes, interleaved as decoded, many times as fast as floats; CUDA knows floats only.
-    if frames_TCHW.is_cuda:
-        frames_TCHW = frames_TCHW.float()
     size = out_CTSS.shape[-2:]
     resized_TCSS = torch.nn.functional.interpolate(frames_TCHW, size, mode="bilinear", antialias=True)
     out_CTSS.copy_((resized_TCSS.flip(-1) if flip else resized_TCSS).transpose(0, 1))

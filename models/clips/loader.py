@@ -11,6 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -21,6 +22,7 @@ from torch import Tensor
 from models.clips.augment import Augment, Preprocess
 from models.clips.sampling import ClipInput, frame_indices
 from models.clips.shards import ClipStore
+from models.share import ALONE, Share
 from models.spec import AugmentParams
 
 _BATCHES_AHEAD = 2
@@ -80,14 +82,15 @@ class ClipLoader:
         index_of = {label: index for index, label in enumerate(labels)}
         self._label_N = torch.tensor([index_of.get(label, -1) for label in clips["label"]], dtype=torch.long)
         self._input = clip_input
+        self._labels = labels
         self._batch_size = batch_size
-        self._jitter = augment.time_jitter if augment else 0.0
-        self._augment = Augment(clip_input, augment, labels) if augment else None
-        self._preprocess = Preprocess(clip_input)
+        self._params = augment
         self._seed = seed
         self._shuffle = shuffle
         self._num_workers = num_workers
         self._device = torch.device(device)
+        new_stream: Any = torch.cuda.Stream  # without types
+        self._stream = new_stream(self._device) if self._device.type == "cuda" else None
         self._common_size = common_size([self._store.size(*place) for place in self._places])
 
     def __len__(self) -> int:
@@ -99,23 +102,36 @@ class ClipLoader:
         """Number of clips in an epoch."""
         return len(self._places)
 
-    def epoch(self, number: int) -> Iterator[Batch]:
+    def epoch(
+        self, number: int, *, first: int = 0, share: Share = ALONE, clip_input: ClipInput | None = None
+    ) -> Iterator[Batch]:
         """The batches of epoch ``number``, each decoded before it is asked for.
+
+        Args:
+            number: Which epoch.
+            first: The batch to begin with; those before it are not read.
+            share: Which part of each batch; all parts together are what one process sees.
+            clip_input: What is to be made of the clips; default: what the model takes.
 
         Raises:
             UserError: A shard is missing or damaged.
         """
         order_N = self._order(number)
-        starts = iter(range(0, len(order_N), self._batch_size))
+        make = self._make(clip_input or self._input)
+        starts = iter(range(first * self._batch_size, len(order_N), self._batch_size))
         executor = ThreadPoolExecutor(self._num_workers, thread_name_prefix="clips")
         pending: deque[_Pending] = deque()
         try:
             for start in islice(starts, 1 + _BATCHES_AHEAD):
-                pending.append(self._submit(executor, number, start, order_N))
+                pending.append(
+                    self._submit(executor, make, number, start, order_N[start : start + self._batch_size], share)
+                )
             while pending:
-                batch = self._collect(number, pending.popleft())
+                batch = self._collect(make, number, pending.popleft())
                 if (start := next(starts, -1)) >= 0:
-                    pending.append(self._submit(executor, number, start, order_N))
+                    pending.append(
+                        self._submit(executor, make, number, start, order_N[start : start + self._batch_size], share)
+                    )
                 yield batch
         finally:
             executor.shutdown(wait=True, cancel_futures=True)
@@ -125,46 +141,88 @@ class ClipLoader:
             return np.arange(len(self._places))
         return np.random.default_rng([self._seed, epoch]).permutation(len(self._places))
 
-    def _submit(self, executor: ThreadPoolExecutor, epoch: int, start: int, order_N: NDArray[np.int64]) -> "_Pending":
-        indices = order_N[start : start + self._batch_size]
+    def _make(self, clip_input: ClipInput) -> "_Make":
+        augment = Augment(clip_input, self._params, self._labels) if self._params else None
+        return _Make(clip_input, self._params.time_jitter if self._params else 0.0, augment, Preprocess(clip_input))
+
+    def _submit(
+        self,
+        executor: ThreadPoolExecutor,
+        make: "_Make",
+        epoch: int,
+        start: int,
+        everyones: NDArray[np.int64],
+        share: Share,
+    ) -> "_Pending":
+        rows = share.rows(len(everyones))
+        indices = everyones[rows]
         clip_BTHWC = torch.empty(
-            (len(indices), self._input.num_frames, *self._common_size, 3),
+            (len(indices), make.clip_input.num_frames, *self._common_size, 3),
             dtype=torch.uint8,
             pin_memory=self._device.type == "cuda",
         )
         decoding = [
-            executor.submit(self._decode_into, clip_THWC, int(index), epoch)
+            executor.submit(self._decode_into, clip_THWC, int(index), make, epoch)
             for clip_THWC, index in zip(clip_BTHWC, indices, strict=True)
         ]
-        return _Pending(start, torch.from_numpy(indices), clip_BTHWC, decoding)
+        return _Pending(start, torch.from_numpy(everyones), rows, clip_BTHWC, decoding)
 
-    def _decode_into(self, clip_THWC: Tensor, index: int, epoch: int) -> None:
+    def _decode_into(self, clip_THWC: Tensor, index: int, make: "_Make", epoch: int) -> None:
         place = self._places[index]
-        rng = np.random.default_rng([self._seed, epoch, index]) if self._jitter else None
-        frames = frame_indices(self._store.times(*place), self._input, self._jitter, rng)
+        rng = np.random.default_rng([self._seed, epoch, index]) if make.jitter else None
+        frames = frame_indices(self._store.times(*place), make.clip_input, make.jitter, rng)
         if self._store.size(*place) == self._common_size[::-1]:
             self._store.decode(*place, frames, out=clip_THWC.numpy())
         else:
             clip_THWC.copy_(fit(torch.from_numpy(self._store.decode(*place, frames)), self._common_size))
 
-    def _collect(self, epoch: int, pending: "_Pending") -> Batch:
+    def _collect(self, make: "_Make", epoch: int, pending: "_Pending") -> Batch:
         for future in pending.decoding:
             future.result()
-        label_B = self._label_N[pending.index_B]
+        if self._stream is None:
+            return self._prepared(make, epoch, pending)
+        # Beside the step that is under way, which the device has still to finish.
+        with torch.cuda.stream(self._stream):
+            batch = self._prepared(make, epoch, pending)
+        current = torch.cuda.current_stream(self._device)
+        current.wait_stream(self._stream)
+        for tensor in (batch.clip_BCTHW, batch.label_B, batch.index_B):
+            tensor.record_stream(current)
+        return batch
+
+    def _prepared(self, make: "_Make", epoch: int, pending: "_Pending") -> Batch:
+        everyones_B = self._label_N[pending.index_B]
+        index_B, label_B = pending.index_B[pending.rows], everyones_B[pending.rows]
         clip_BTHWC = pending.clip_BTHWC.to(self._device, non_blocking=True)
-        if self._augment:
-            # A generator for each batch: drawing depends on nothing that came before.
+        if make.augment:
+            # A generator for each batch: drawing depends on nothing that came before, nor on who else draws.
             state = np.random.default_rng([self._seed, epoch, pending.start, 1]).integers(2**63)
-            clip_BCTHW = self._augment(clip_BTHWC, label_B, torch.Generator().manual_seed(int(state)))
+            generator = torch.Generator().manual_seed(int(state))
+            draws = make.augment.draw(everyones_B, self._common_size, generator)
+            clip_BCTHW = make.augment.apply(clip_BTHWC, draws.of(pending.rows))
         else:
-            clip_BCTHW = self._preprocess(clip_BTHWC)
-        return Batch(clip_BCTHW, label_B.to(self._device), pending.index_B.to(self._device))
+            clip_BCTHW = make.preprocess(clip_BTHWC)
+        return Batch(clip_BCTHW, self._sent(label_B), self._sent(index_B))
+
+    def _sent(self, numbers_B: Tensor) -> Tensor:
+        if self._stream is None:
+            return numbers_B
+        return numbers_B.pin_memory().to(self._device, non_blocking=True)
+
+
+@dataclass(frozen=True)
+class _Make:
+    clip_input: ClipInput
+    jitter: float
+    augment: Augment | None
+    preprocess: Preprocess
 
 
 @dataclass(frozen=True)
 class _Pending:
     start: int
     index_B: Tensor
+    rows: slice
     clip_BTHWC: Tensor
     decoding: list[Future[None]]
 

@@ -7,11 +7,11 @@ in HiResCAM (Draelos and Carin 2020, arXiv:2011.08891). Where a head reads means
 weights for each step: a channel may speak for a class early in a clip and against it late.
 
 The maps are found, not named: of all submodules the last to give something with height and width, on which the score
-depends, with at least seven rows and columns where there are any so fine. That is how fine the last maps of networks are
-that take 224 pixels; smaller inputs leave four, each of which sees the whole picture and says little about where
+depends, with at least seven rows and columns where there are any so fine. That is how fine the last maps of networks
+are that take 224 pixels; smaller inputs leave four, each of which sees the whole picture and says little about where
 (measured: docs/decisions/0020-inside.md). Tokens count where they fit a grid that was seen before, such as a patch
-embedding's. Where the score hangs on a class token alone, the last block's patches do not matter any more, and what went
-into that block is taken.
+embedding's. Where the score hangs on a class token alone, the last block's patches do not matter any more, and what
+went into that block is taken.
 
 Shapes: B clips, C channels, T frames or steps, H height, W width, N clips times frames, P tokens, K classes.
 """

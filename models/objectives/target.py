@@ -5,6 +5,7 @@ Shapes: B clips, K classes.
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -21,6 +22,12 @@ class Target:
 
     label_B: Tensor
     share_BK: Tensor | None = None
+
+    def split(self, size: int) -> "list[Target]":
+        """Those of each ``size`` clips in a row."""
+        labels = torch.split(self.label_B, size)
+        shares = [None] * len(labels) if self.share_BK is None else torch.split(self.share_BK, size)
+        return [Target(label_M, share_MK) for label_M, share_MK in zip(labels, shares, strict=True)]
 
     def dense(self, num_classes: int) -> Tensor:
         """``share_BK`` as float32, one-hot where there is none."""

@@ -9,11 +9,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
+from models.backbones.family import load_family
 from models.clips.manifest import read_manifest
 from models.export import export_program
 from models.saved import CARD, CLIPS, WEIGHTS, load_model
@@ -45,7 +46,7 @@ _REQUIREMENTS = (
 )  # fmt: skip
 _REQUIREMENTS_OF_FAMILY = {
     "efficientnet_lite0": ("efficientnet-lite-pytorch",),
-    **dict.fromkeys(("csn", "i3d", "r2plus1d", "slow", "slowfast", "x3d"), ("pytorchvideo",)),
+    **dict.fromkeys(("csn", "i3d", "mvit", "r2plus1d", "slow", "slowfast", "x3d"), ("pytorchvideo",)),
 }
 _USUAL_DURATION_S = 2.0
 _EXAMPLE_LIMIT_S = 10.0
@@ -183,5 +184,6 @@ def _example_video() -> bytes:
 
 def _requirements(family: str) -> list[str]:
     """What serving needs, pinned to what runs here; a build's local tag (``+cpu``) names no package elsewhere."""
-    names: tuple[Any, ...] = (*_REQUIREMENTS, *_REQUIREMENTS_OF_FAMILY.get(family, ()))
+    extra = load_family(family).package
+    names = (*_REQUIREMENTS, *_REQUIREMENTS_OF_FAMILY.get(family, ()), *([extra] if extra else []))
     return [f"{name}=={metadata.version(name).partition('+')[0]}" for name in names]

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from models.clips.loader import Batch
 from models.clips.sampling import ClipInput
+from models.share import ALONE, Share
 
 
 class NoiseLoader:
@@ -29,14 +30,17 @@ class NoiseLoader:
     def __len__(self) -> int:
         return -(-self.num_clips // self._batch_size)
 
-    def epoch(self, number: int) -> Iterator[Batch]:
+    def epoch(
+        self, number: int, *, first: int = 0, share: Share = ALONE, clip_input: ClipInput | None = None
+    ) -> Iterator[Batch]:
         generator = torch.Generator().manual_seed(number)
         order_N = torch.randperm(self.num_clips, generator=generator)
         noise_NCTHW = torch.randn(self.num_clips, *self._pattern_KCTHW.shape[1:], generator=generator)
-        for start in range(0, self.num_clips, self._batch_size):
-            index_B = order_N[start : start + self._batch_size]
+        for everyones_B in order_N.split(self._batch_size)[first:]:
+            index_B = everyones_B[share.rows(len(everyones_B))]
             label_B = self._label_N[index_B]
-            yield Batch(self._pattern_KCTHW[label_B] + self._noise * noise_NCTHW[index_B], label_B, index_B)
+            clip_BCTHW = self._pattern_KCTHW[label_B] + self._noise * noise_NCTHW[index_B]
+            yield Batch(_resized(clip_BCTHW, clip_input), label_B, index_B)
 
 
 class ArrayLoader:
@@ -53,9 +57,19 @@ class ArrayLoader:
     def __len__(self) -> int:
         return -(-self.num_clips // self._batch_size)
 
-    def epoch(self, number: int) -> Iterator[Batch]:
+    def epoch(
+        self, number: int, *, first: int = 0, share: Share = ALONE, clip_input: ClipInput | None = None
+    ) -> Iterator[Batch]:
         order_N = torch.arange(self.num_clips)
         if self._shuffle:
             order_N = torch.randperm(self.num_clips, generator=torch.Generator().manual_seed(number))
-        for index_B in order_N.split(self._batch_size):
-            yield Batch(self._clip_NCTHW[index_B], self._label_N[index_B], index_B)
+        for everyones_B in order_N.split(self._batch_size)[first:]:
+            index_B = everyones_B[share.rows(len(everyones_B))]
+            yield Batch(_resized(self._clip_NCTHW[index_B], clip_input), self._label_N[index_B], index_B)
+
+
+def _resized(clip_BCTHW: Tensor, clip_input: ClipInput | None) -> Tensor:
+    if clip_input is None:
+        return clip_BCTHW
+    size = (clip_input.num_frames, clip_input.size, clip_input.size)
+    return torch.nn.functional.interpolate(clip_BCTHW, size) if clip_BCTHW.shape[2:] != size else clip_BCTHW

@@ -23,10 +23,14 @@ class C3DFlavour:
     num_features: int
 
 
+# Sports-1M's weights want values of 0..255 without their mean, channels in the order that their publisher names them.
+_SPORTS_MEAN = (104 / 255, 117 / 255, 128 / 255)
+_SPORTS_STD = (1 / 255, 1 / 255, 1 / 255)
 _CHANNELS = (64, 128, 256, 512, 512)
 
 FLAVOURS = {
     "16x112": C3DFlavour(ClipInput(16, 0.5, 112, _MEAN, _STD), _CHANNELS, 4096),
     "16x112-whole": C3DFlavour(ClipInput(16, None, 112, _MEAN, _STD), _CHANNELS, 4096),
+    "16x112-sports1m": C3DFlavour(ClipInput(16, 0.5, 112, _SPORTS_MEAN, _SPORTS_STD), _CHANNELS, 4096),
     "debug": C3DFlavour(ClipInput(16, None, 32, _MEAN, _STD), (4, 8, 8, 16, 16), 32),
 }
