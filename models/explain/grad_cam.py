@@ -24,6 +24,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from models.backbones.family import Backbone
 from models.build import VideoModel
 
 _ATTENTION = (nn.Softmax, nn.Dropout)
@@ -54,10 +55,9 @@ def grad_cam(model: VideoModel, clip_BCTHW: Tensor, class_B: Tensor) -> Tensor:
     with _eval(model), torch.enable_grad(), _recorded(model.backbone) as seen:
         logits_BK = model(clip_BCTHW.detach().requires_grad_())
         score = logits_BK.gather(1, class_B[:, None]).sum()  # clips do not depend on each other in eval mode
-    maps = _spoken_for(score, seen, len(clip_BCTHW))
+    map_BTHW = _spoken_for(score, seen, _Layout(model.backbone, seen, len(clip_BCTHW)))
     height, width = clip_BCTHW.shape[3:]
-    map_B1THW = F.interpolate(maps.relu()[:, None], (num_frames, height, width), mode="trilinear")
-    map_BTHW = map_B1THW[:, 0]
+    map_BTHW = F.interpolate(map_BTHW.relu()[:, None], (num_frames, height, width), mode="trilinear")[:, 0]
     return map_BTHW / map_BTHW.amax((1, 2, 3), keepdim=True).clamp_min(torch.finfo(map_BTHW.dtype).tiny)
 
 
@@ -84,29 +84,23 @@ def _recorded(backbone: nn.Module) -> Iterator[list[_Seen]]:
             handle.remove()
 
 
-def _spoken_for(score: Tensor, seen: list[_Seen], num_clips: int) -> Tensor:
+def _spoken_for(score: Tensor, seen: list[_Seen], layout: "_Layout") -> Tensor:
     """Channels weighted and added up: ``map_BTHW`` on the grid of the last fine maps that matter."""
-    grids = _grids(seen, num_clips)
-    fine = min(_FINE, max((min(height, width) for _, height, width in grids), default=1))
+    fine = min(_FINE, max((min(height, width) for _, height, width in layout.grids), default=1))
     for each in reversed(seen):
-        tensors = [tensor for tensor in each.outputs if _is_fine(tensor, each.module, grids, num_clips, fine)]
+        tensors = [tensor for tensor in each.outputs if layout.is_fine(tensor, each.module, fine)]
         if not tensors:
             continue
         gradients = torch.autograd.grad(score, tensors, retain_graph=True, allow_unused=True, materialize_grads=True)
         summed = []
         for tensor, gradient in zip(tensors, gradients, strict=True):
-            maps_BCTHW = _as_maps(tensor.detach(), each.module, grids, num_clips)
-            gradient_BCTHW = _as_maps(gradient, each.module, grids, num_clips)
+            maps_BCTHW = layout.maps(tensor.detach(), each.module)
+            gradient_BCTHW = layout.maps(gradient, each.module)
             if maps_BCTHW is not None and gradient_BCTHW is not None and gradient_BCTHW.any():
                 summed.append((gradient_BCTHW * maps_BCTHW).sum(1))
         if summed:
             return _added(summed)
     raise ValueError("the backbone makes no maps with height and width on which its answer depends")
-
-
-def _is_fine(output: Tensor, module: nn.Module, grids: set[_Grid], num_clips: int, fine: int) -> bool:
-    maps_BCTHW = _as_maps(output, module, grids, num_clips)
-    return maps_BCTHW is not None and min(maps_BCTHW.shape[3:]) >= fine
 
 
 def _added(maps: list[Tensor]) -> Tensor:
@@ -116,40 +110,49 @@ def _added(maps: list[Tensor]) -> Tensor:
     return torch.stack(resized).sum(0)
 
 
-def _grids(seen: list[_Seen], num_clips: int) -> set[_Grid]:
-    """Steps, rows and columns of all that has height and width."""
-    found = set()
-    for each in seen:
-        for tensor in each.outputs:
-            if (maps_BCTHW := _as_maps(tensor, each.module, set(), num_clips)) is not None:
-                steps, height, width = maps_BCTHW.shape[2:]
-                found.add((steps, height, width))
-    return found
+class _Layout:
+    """Where steps, rows and columns are in what the submodules of a backbone give.
 
+    Attributes:
+        grids: Steps, rows and columns of all that has height and width.
+    """
 
-def _as_maps(output: Tensor, module: nn.Module, grids: set[_Grid], num_clips: int) -> Tensor | None:
-    """What a module gives as ``maps_BCTHW``, or None where it has neither height nor width."""
-    num_each, rest = divmod(len(output), num_clips)
-    if rest or isinstance(module, _ATTENTION) or not output.is_floating_point():
+    def __init__(self, backbone: Backbone, seen: list[_Seen], num_clips: int) -> None:
+        self._place_by_place = backbone.tokens_place_by_place
+        self._num_clips = num_clips
+        self.grids: set[_Grid] = set()
+        maps = [self.maps(tensor, each.module) for each in seen for tensor in each.outputs]
+        self.grids = {tuple(each.shape[2:]) for each in maps if each is not None}
+
+    def is_fine(self, output: Tensor, module: nn.Module, fine: int) -> bool:
+        """Whether it has at least ``fine`` rows and columns."""
+        maps_BCTHW = self.maps(output, module)
+        return maps_BCTHW is not None and min(maps_BCTHW.shape[3:]) >= fine
+
+    def maps(self, output: Tensor, module: nn.Module) -> Tensor | None:
+        """What a module gives as ``maps_BCTHW``, or None where it has neither height nor width."""
+        num_each, rest = divmod(len(output), self._num_clips)
+        if rest or isinstance(module, _ATTENTION) or not output.is_floating_point():
+            return None
+        if output.ndim == 5 and num_each == 1 and output.shape[3] * output.shape[4] > 1:
+            return output
+        if output.ndim == 4 and output.shape[2] * output.shape[3] > 1:
+            return output.reshape(self._num_clips, num_each, *output.shape[1:]).transpose(1, 2)
+        # Queries, keys and values are tokens too; a block's own output and what is normalised say more.
+        if output.ndim == 3 and (isinstance(module, nn.LayerNorm) or next(module.children(), None) is not None):
+            return self._of_tokens(output, num_each)
         return None
-    if output.ndim == 5 and num_each == 1 and output.shape[3] * output.shape[4] > 1:
-        return output
-    if output.ndim == 4 and output.shape[2] * output.shape[3] > 1:
-        return output.reshape(num_clips, num_each, *output.shape[1:]).transpose(1, 2)
-    # Queries, keys and values are tokens too; a block's own output and what is normalised say more.
-    if output.ndim == 3 and (isinstance(module, nn.LayerNorm) or next(module.children(), None) is not None):
-        return _tokens_as_maps(output, num_each, grids, num_clips)
-    return None
 
-
-def _tokens_as_maps(tokens_NPC: Tensor, num_each: int, grids: set[_Grid], num_clips: int) -> Tensor | None:
-    for steps, height, width in sorted(grids, reverse=True):
-        num_tokens = steps * height * width // num_each
-        num_more = tokens_NPC.shape[1] - num_tokens  # a class token comes first
-        if num_each in (1, steps) and num_more in (0, 1):
-            grid_BTHWC = tokens_NPC[:, num_more:].reshape(num_clips, steps, height, width, -1)
-            return grid_BTHWC.permute(0, 4, 1, 2, 3)
-    return None
+    def _of_tokens(self, tokens_NPC: Tensor, num_each: int) -> Tensor | None:
+        for steps, height, width in sorted(self.grids, reverse=True):
+            num_more = tokens_NPC.shape[1] - steps * height * width // num_each  # a class token comes first
+            if num_each not in (1, steps) or num_more not in (0, 1):
+                continue
+            patches_NPC = tokens_NPC[:, num_more:]
+            if self._place_by_place and num_each == 1:
+                return patches_NPC.reshape(self._num_clips, height, width, steps, -1).permute(0, 4, 3, 1, 2)
+            return patches_NPC.reshape(self._num_clips, steps, height, width, -1).permute(0, 4, 1, 2, 3)
+        return None
 
 
 @contextmanager
