@@ -1,4 +1,4 @@
-"""What a network costs: parameters, and multiply-adds of one clip. Nothing is computed: tensors have no content."""
+"""What a network costs: parameters, and multiply-adds of one clip, counted on tensors without content."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -33,11 +33,11 @@ def cost_of(family: Family, flavour: Any, num_classes: int, *, size: int | None 
     """
     clip_input = flavour.clip_input
     side = size or clip_input.size
-    with torch.device("meta"), torch.inference_mode():
-        backbone = family.build(flavour).eval()
-        clip_BCTHW = torch.empty(1, 3, clip_input.num_frames, side, side)
-        with FlopCounterMode(display=False) as counter:
-            backbone(clip_BCTHW)
+    with torch.random.fork_rng(devices=[]):
+        backbone = family.build(flavour).to("meta").eval()
+    clip_BCTHW = torch.empty(1, 3, clip_input.num_frames, side, side, device="meta")
+    with torch.inference_mode(), FlopCounterMode(display=False) as counter:
+        backbone(clip_BCTHW)
     num_inputs = backbone.num_features
     return Cost(
         sum(weights.numel() for weights in backbone.parameters()) + (num_inputs + 1) * num_classes,
