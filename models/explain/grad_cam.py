@@ -122,7 +122,7 @@ class _Layout:
         self._num_clips = num_clips
         self.grids: set[_Grid] = set()
         maps = [self.maps(tensor, each.module) for each in seen for tensor in each.outputs]
-        self.grids = {tuple(each.shape[2:]) for each in maps if each is not None}
+        self.grids = {(each.shape[2], each.shape[3], each.shape[4]) for each in maps if each is not None}
 
     def is_fine(self, output: Tensor, module: nn.Module, fine: int) -> bool:
         """Whether it has at least ``fine`` rows and columns."""
