@@ -4,24 +4,24 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 
 class WeightAverage:
-    """The exponential moving average of a module's state; with a decay of 0 the state itself.
+    """The exponential moving average of a state; with a decay of 0 the state itself.
 
     The decay begins small, at ``(1 + n) / (10 + n)`` after n steps, so that the average does not drag along what the
     weights were at first.
 
     Args:
-        module: Whose state.
+        state: The tensors that training changes, by name.
         decay: What the average keeps of itself at a step.
     """
 
-    def __init__(self, module: nn.Module, decay: float) -> None:
+    def __init__(self, state: dict[str, Tensor], decay: float) -> None:
         self._decay = decay
         self._num_steps = 0
-        self._live = module.state_dict() if decay else {}
+        self._live = state if decay else {}
         self._mean = {name: tensor.clone() for name, tensor in self._live.items()}
 
     @torch.no_grad()
@@ -39,7 +39,7 @@ class WeightAverage:
 
     @contextmanager
     def in_place(self) -> Iterator[None]:
-        """Put the average into the module for a while."""
+        """Put the average in the state's place for a while."""
         kept = {name: live.clone() for name, live in self._live.items()}
         _copy(self._mean, self._live)
         try:

@@ -6,10 +6,11 @@ Shapes: B clips, C channels, T frames or steps, H height, W width, D features, K
 import torch
 from torch import Tensor, nn
 
+from models.adapters.record import Trained
 from models.backbones.family import Backbone, family_names, find_flavour, load_family
 from models.clips.sampling import ClipInput
 from models.heads import build_head
-from models.spec import ModelParams
+from models.spec import AdapterParams, ModelParams
 from models.weights import load_weights
 
 
@@ -22,9 +23,13 @@ class VideoModel(nn.Module):
         head: ``features_BTD`` to ``logits_BK``.
         temperature: By which class scores are divided so that probabilities are as sure as they are right
             (:mod:`tasks.calibrate`); 1 while a model is trained.
+        added: Adapters that are in the backbone beside what was built.
+        trained: What the last job trained; None where there was none since the model was built or loaded.
     """
 
     temperature: float = 1.0
+    added: tuple[AdapterParams, ...] = ()
+    trained: Trained | None = None
 
     def __init__(self, clip_input: ClipInput, backbone: Backbone, head: nn.Module) -> None:
         super().__init__()

@@ -1,5 +1,6 @@
 """What a network costs: parameters, and multiply-adds of one clip, counted on tensors without content."""
 
+import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,6 +8,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from models.backbones.family import Family
+from models.build import VideoModel
 
 
 @dataclass(frozen=True)
@@ -43,3 +45,17 @@ def cost_of(family: Family, flavour: Any, num_classes: int, *, size: int | None 
         sum(weights.numel() for weights in backbone.parameters()) + (num_inputs + 1) * num_classes,
         counter.get_total_flops() // 2 + num_inputs * num_classes,
     )
+
+
+def multiply_adds(model: VideoModel) -> int:
+    """Multiply-adds of one clip, those of the head included.
+
+    Args:
+        model: In eval mode.
+    """
+    clip_input = model.clip_input
+    with torch.inference_mode(), FlopCounterMode(display=False) as counter:
+        shape = (1, 3, clip_input.num_frames, clip_input.size, clip_input.size)
+        copy.deepcopy(model).to("meta")(torch.empty(shape, device="meta"))
+    num_operations: int = counter.get_total_flops()
+    return num_operations // 2

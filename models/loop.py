@@ -1,6 +1,7 @@
 """The training loop. It knows no family, no task and no method.
 
-A job is a head phase on frozen features, a full phase, or both, and its objective says what is made small.
+A job is a head phase on frozen features, a phase over what requires a gradient, or both, and its objective says what is
+made small.
 
 A run that was killed and resumed ends with the same weights, to the byte, as one that was not: what a step depends on
 is either a pure function of (seed, epoch, position) or in the checkpoint.
@@ -32,9 +33,9 @@ from models.memory import keep_freed_memory
 from models.objectives.build import build_objective
 from models.objectives.objective import Objective
 from models.optimise import make_optimizer, schedule_factor, set_learning_rate
-from models.phases import Phase, PhaseName, phases_of
+from models.phases import Phase, phases_of
 from models.processes import Group
-from models.spec import FineTuneParams
+from models.spec import FineTuneParams, Method
 from models.step import Step, autocast
 from models.tally import Tally
 
@@ -55,7 +56,7 @@ class Epoch:
 
     Attributes:
         epoch: From 1, over both phases.
-        phase: ``head`` trains on frozen features, ``full`` trains every weight.
+        phase: ``head`` trains on frozen features; the other phase is called by the job's method.
         train_loss: The objective's mean over the pass, with augmentation.
         train_accuracy: Mean over the pass, with augmentation.
         val_loss: Cross entropy after the pass, without label smoothing.
@@ -65,7 +66,7 @@ class Epoch:
     """
 
     epoch: int
-    phase: PhaseName
+    phase: Method
     train_loss: float
     train_accuracy: float
     val_loss: float
@@ -222,7 +223,7 @@ class _Run:
         past = [epoch.val_loss for epoch in self.history if epoch.phase == phase.name]
         if len(past) >= phase.num_epochs:
             return True
-        if self.history and self.history[-1].phase == "full" and phase.name == "head":
+        if self.history and self.history[-1].phase != "head" and phase.name == "head":
             return True
         patience = self._params.early_stopping_patience
         return bool(patience and past) and len(past) - 1 - int(np.argmin(past)) >= patience
@@ -232,7 +233,7 @@ class _Run:
         phase = training.phase
         done = sum(epoch.phase == phase.name for epoch in self.history)
         with self._interruption.held():
-            phase.set_mode()
+            phase.set_mode(done)
             for inputs, target in phase.train_examples(done, training.position, self._group.share):
                 set_learning_rate(training.optimizer, self._rate(phase, done * phase.num_steps + training.position))
                 outcome = training.step(inputs, target)
@@ -342,7 +343,7 @@ class _Training:
         self.phase = phase
         self.optimizer = make_optimizer(phase.module, params)
         self.step = Step(phase.module, self.optimizer, objective.on(phase.part), params, group)
-        self.average = WeightAverage(phase.module, params.ema)
+        self.average = WeightAverage(phase.state(), params.ema)
         self.tally = Tally()
         self.position = 0
 
@@ -350,7 +351,7 @@ class _Training:
         return {
             "phase": self.phase.name,
             "position": self.position,
-            "module": self.phase.module.state_dict(),
+            "module": self.phase.state(),
             "optimizer": self.optimizer.state_dict(),
             "step": self.step.state_dict(),
             "average": self.average.state_dict(),
@@ -358,7 +359,7 @@ class _Training:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.phase.module.load_state_dict(state["module"])
+        self.phase.module.load_state_dict(state["module"], strict=False)
         self.optimizer.load_state_dict(state["optimizer"])
         self.step.load_state_dict(state["step"])
         self.average.load_state_dict(state["average"])
@@ -367,7 +368,7 @@ class _Training:
 
 
 def _copied(phase: Phase) -> dict[str, Tensor]:
-    return {phase.part.prefix + name: tensor.clone() for name, tensor in phase.module.state_dict().items()}
+    return {phase.part.prefix + name: tensor.clone() for name, tensor in phase.state().items()}
 
 
 def _random_state(device: torch.device, group: Group) -> dict[str, list[Tensor]]:

@@ -5,6 +5,8 @@ import math
 import torch
 from torch import nn
 
+from models.build import VideoModel
+from models.parts import is_added, stage_indices
 from models.spec import FineTuneParams
 
 _STEP_MILESTONES = (0.6, 0.85)
@@ -13,26 +15,40 @@ _RISE, _FIRST_RATE = 0.3, 1 / 25
 
 
 def make_optimizer(module: nn.Module, params: FineTuneParams) -> torch.optim.Optimizer:
-    """AdamW (Loshchilov and Hutter 2019, arXiv:1711.05101) or SGD with Nesterov momentum over ``module``.
+    """AdamW (Loshchilov and Hutter 2019, arXiv:1711.05101) or SGD with Nesterov momentum over what trains of it.
 
-    Parameters below ``backbone`` learn at their own scale. Biases and normalisation are not decayed. Each group has its
-    peak rate as ``peak_lr``.
+    The backbone's own weights learn at their own scale, by stage where the job says so. Biases and normalisation are
+    not decayed. Each group has its peak rate as ``peak_lr``.
     """
-    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+    scales = _rate_scales(module, params)
+    groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
     for name, parameter in module.named_parameters():
-        groups.setdefault((name.startswith("backbone."), parameter.ndim > 1), []).append(parameter)
+        if parameter.requires_grad:
+            groups.setdefault((scales.get(name, 1.0), parameter.ndim > 1), []).append(parameter)
     described = [
         {
             "params": parameters,
-            "peak_lr": params.lr * (params.backbone_lr_scale if is_backbone else 1.0),
+            "peak_lr": params.lr * scale,
             "weight_decay": params.weight_decay if decays else 0.0,
         }
-        for (is_backbone, decays), parameters in groups.items()
+        for (scale, decays), parameters in groups.items()
     ]
     if params.optimizer == "sgd":
         nesterov = params.momentum > 0
         return torch.optim.SGD(described, lr=params.lr, momentum=params.momentum, nesterov=nesterov, fused=True)
     return torch.optim.AdamW(described, lr=params.lr, fused=True)
+
+
+def _rate_scales(module: nn.Module, params: FineTuneParams) -> dict[str, float]:
+    """Multiples of the head's rate for the weights that a backbone came with."""
+    if not isinstance(module, VideoModel):
+        return {}
+    num_stages = len(module.backbone.stages)
+    return {
+        name: params.backbone_lr_scale * params.layer_decay ** (num_stages - index)
+        for name, index in stage_indices(module).items()
+        if name.startswith("backbone.") and not is_added(name)
+    }
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, factor: float) -> None:

@@ -1,4 +1,4 @@
-"""What a fine-tuning job does in turn: a head on frozen features, then every weight.
+"""What a fine-tuning job does in turn: a head on frozen features, then all that a method trains.
 
 Shapes: B clips, N all clips, T steps, D features.
 """
@@ -6,7 +6,6 @@ Shapes: B clips, N all clips, T steps, D features.
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
@@ -15,17 +14,17 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from tqdm import tqdm
 
 from models.build import VideoModel
+from models.clip_examples import ClipExamples
 from models.clips.sampling import ClipInput
 from models.errors import UserError
 from models.features import NUM_VIEWS, Features, cached_features
 from models.inference import Loader
 from models.objectives.target import Target
-from models.parts import HEAD, WHOLE, Part
+from models.parts import HEAD, WHOLE, Part, stage_indices, trained_state
 from models.progressive import clip_input_at, replaced
 from models.share import Share
-from models.spec import FineTuneParams
+from models.spec import FineTuneParams, Method
 
-PhaseName = Literal["head", "full"]
 Examples = Iterator[tuple[Tensor, Target]]
 """What a module takes, and what it should say, in batches."""
 
@@ -34,14 +33,14 @@ class Phase(ABC):
     """Which module is trained, on what, for how long.
 
     Attributes:
-        name: ``head`` or ``full``.
+        name: ``head``, or the method's.
         module: What is trained.
         part: Which part of a model that is.
         num_epochs: At most.
         num_steps: Of one epoch; known after :meth:`start`.
     """
 
-    name: PhaseName
+    name: Method
     module: nn.Module
     part: Part
     num_epochs: int
@@ -52,8 +51,12 @@ class Phase(ABC):
         """Get ready; called only where something is left to train."""
 
     @abstractmethod
-    def set_mode(self) -> None:
-        """Put the module into the mode of a training step."""
+    def set_mode(self, epoch: int) -> None:
+        """Put the module into the mode of a training step of the phase's ``epoch`` (from 0)."""
+
+    @abstractmethod
+    def state(self) -> dict[str, Tensor]:
+        """What training changes of the module, under the module's names; the rest stays as it was to the bit."""
 
     @abstractmethod
     def train_examples(self, epoch: int, first: int, share: Share) -> Examples:
@@ -95,9 +98,13 @@ class HeadPhase(Phase):
         precision = self._params.precision
         self._features: Features = cached_features(self._model, *self._loaders, precision=precision, cache=self._cache)
 
-    def set_mode(self) -> None:
+    def set_mode(self, epoch: int) -> None:  # noqa: ARG002 - every epoch is alike
         """Train the head."""
         self.module.train()
+
+    def state(self) -> dict[str, Tensor]:
+        """The head."""
+        return self.module.state_dict()
 
     def train_examples(self, epoch: int, first: int, share: Share) -> Examples:
         """Batches of one augmented view."""
@@ -113,15 +120,16 @@ class HeadPhase(Phase):
         yield self._features.val_NTD[rows], Target(self._features.val_label_N[rows])
 
 
-class FullPhase(Phase):
-    """Trains every weight on clips."""
+class TunePhase(Phase):
+    """Trains, on clips, what requires a gradient when the phase is made."""
 
-    name = "full"
     part = WHOLE
 
-    def __init__(self, model: VideoModel, train: Loader, val: Loader, params: FineTuneParams) -> None:
+    def __init__(self, model: VideoModel, train: Loader, val: Loader, params: FineTuneParams, *, seed: int) -> None:
+        self.name = params.method
         self.module = self.part.module(model)
         self.num_epochs = params.epochs
+        self._examples = ClipExamples(model, params, seed=seed)
         self.num_steps = len(train)
         self._model = model
         self._train = train
@@ -129,13 +137,21 @@ class FullPhase(Phase):
         self._clip_input = model.clip_input
         self._progressive = params.progressive
         self._freeze_batch_norm = params.freeze_batch_norm
+        self._unfreeze = params.unfreeze
+        self._num_stages = len(model.backbone.stages)
+        indices = stage_indices(model)
+        trained = {name: weights for name, weights in model.named_parameters() if weights.requires_grad}
+        self._names = frozenset(trained)
+        self._trained = [(weights, indices[name]) for name, weights in trained.items()]
 
     def start(self) -> None:
-        """See whether the model takes clips of every size that it is to be trained on.
+        """Open all that is to be trained; see whether the model takes clips of every size that it is to be trained on.
 
         Raises:
             UserError: It does not.
         """
+        for weights, _ in self._trained:
+            weights.requires_grad_(True)
         for number in range(len(self._progressive)):
             self._try(replaced(self._clip_input, self._progressive[number]), f"progressive.{number}")
 
@@ -153,13 +169,19 @@ class FullPhase(Phase):
                 f"{self._clip_input.size}), or take the stage out"
             ) from None
 
-    def set_mode(self) -> None:
-        """Train all, with running statistics as they are where the job says so."""
+    def set_mode(self, epoch: int) -> None:
+        """Train what is open by now, with running statistics as they are where the job says so or nothing trains."""
+        first_open = self._num_stages - 1 - epoch // self._unfreeze if self._unfreeze else 0
+        for weights, stage in self._trained:
+            weights.requires_grad_(stage >= first_open)
         self.module.train()
-        if self._freeze_batch_norm:
-            for module in self.module.modules():
-                if isinstance(module, _BatchNorm):
-                    module.eval()
+        for module in self.module.modules():
+            if isinstance(module, _BatchNorm):
+                module.train(not self._freeze_batch_norm and _trains(module))
+
+    def state(self) -> dict[str, Tensor]:
+        """Trained weights, and statistics that move."""
+        return trained_state(self.module, self._names, statistics=not self._freeze_batch_norm)
 
     def train_examples(self, epoch: int, first: int, share: Share) -> Examples:
         """Augmented clips."""
@@ -170,13 +192,18 @@ class FullPhase(Phase):
             clip_input=clip_input_at(epoch / self.num_epochs, self._clip_input, self._progressive),
         )
         title = f"epoch {epoch + 1}"
-        for batch in tqdm(batches, title, len(self._train), initial=first, leave=False, disable=None):
-            yield batch.clip_BCTHW, Target(batch.label_B)
+        shown = tqdm(batches, title, len(self._train), initial=first, leave=False, disable=None)
+        for position, batch in enumerate(shown, first):
+            yield self._examples(batch, epoch, position)
 
     def val_examples(self, share: Share) -> Examples:
         """Plain clips."""
         for batch in self._val.epoch(0, share=share):
             yield batch.clip_BCTHW, Target(batch.label_B)
+
+
+def _trains(module: nn.Module) -> bool:
+    return any(weights.requires_grad for weights in module.parameters())
 
 
 def phases_of(
@@ -185,4 +212,4 @@ def phases_of(
     """The phases of a job."""
     num_head_epochs = params.epochs if params.method == "head" else params.head_epochs
     head = HeadPhase(model, train, val, params, num_epochs=num_head_epochs, seed=seed, feature_cache=feature_cache)
-    return [head] if params.method == "head" else [head, FullPhase(model, train, val, params)]
+    return [head] if params.method == "head" else [head, TunePhase(model, train, val, params, seed=seed)]

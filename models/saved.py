@@ -9,15 +9,17 @@ import math
 import os
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 from safetensors.torch import load_file, save_file
 
+from models.adapters.adapter import add_adapters
 from models.build import VideoModel, build_model
 from models.errors import UserError
-from models.spec import ModelParams
+from models.spec import AdapterParams, ModelParams
 
 WEIGHTS = "weights.safetensors"
 CARD = "model.json"
@@ -37,7 +39,7 @@ def save_model(
 
     Args:
         folder: Replaced where it exists.
-        model: On any device.
+        model: On any device; changes of weights are folded in.
         params: What the model was built from.
         labels: In the order of the model's classes.
         extra: More for ``model.json``.
@@ -57,6 +59,8 @@ def save_model(
             "weights_sha256": _sha256(temporary / WEIGHTS),
             "num_parameters": sum(parameter.numel() for parameter in model.parameters()),
             **({} if model.temperature == 1.0 else {"temperature": model.temperature}),
+            "added": [params.model_dump(mode="json") for params in model.added],
+            "trained": model.trained and asdict(model.trained),
             **(extra or {}),
         }
         (temporary / CLIPS).write_text("".join(f"{clip_id}\n" for clip_id in sorted(clip_ids)), encoding="utf-8")
@@ -82,6 +86,8 @@ def load_model(folder: Path) -> tuple[VideoModel, dict[str, Any]]:
     # What the weights started from may be gone, and does not matter any more.
     params = ModelParams.model_validate(card["model"]).model_copy(update={"weights": "none"})
     model = build_model(params, len(card["labels"]), seed=0)
+    for added in card.get("added", ()):
+        add_adapters(model, AdapterParams.model_validate(added), seed=0)
     try:
         model.load_state_dict(load_file(folder / WEIGHTS))
     except RuntimeError as error:
@@ -102,6 +108,8 @@ def read_card(folder: Path) -> dict[str, Any]:
         if card["format"] != _FORMAT:
             raise ValueError(f"format {card['format']}")
         ModelParams.model_validate(card["model"])
+        for added in card.get("added", ()):
+            AdapterParams.model_validate(added)
         card["labels"], card["weights_sha256"]
         if not 0.0 < float(card.get("temperature", 1.0)) < math.inf:
             raise ValueError(f"temperature {card['temperature']}")

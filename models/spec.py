@@ -2,10 +2,11 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Positive = Annotated[float, Field(gt=0.0)]
+Method = Literal["full", "head", "stages", "norm", "lora", "adapter"]
 
 
 class Section(BaseModel):
@@ -47,6 +48,18 @@ class ModelParams(Section):
     head: HeadParams = HeadParams()
 
 
+class RandAugmentParams(Section):
+    """Random operations on training clips (RandAugment, Cubuk et al. 2020, arXiv:1909.13719), after crop and colour.
+
+    Attributes:
+        layers: Operations a clip, one after the other; 0 turns it off.
+        magnitude: Their strength, 0 to 10.
+    """
+
+    layers: Annotated[int, Field(ge=0, le=14)] = 0
+    magnitude: Annotated[float, Field(ge=0.0, le=10.0)] = 5.0
+
+
 class AugmentParams(Section):
     """Augmentation of training clips, the same for every frame of a clip.
 
@@ -56,6 +69,11 @@ class AugmentParams(Section):
         no_flip_labels: Labels whose meaning changes in a mirror ("turn left"); their clips are never flipped.
         colour: Strength of random brightness, contrast and saturation, as a share.
         time_jitter: Random shift of the sampled window and change of its speed, as a share.
+        rand_augment: More operations.
+        mixup: Parameter of the Beta distribution by which two clips and their labels are blended (Zhang et al. 2018,
+            arXiv:1710.09412), while the whole network is trained; 0 turns it off.
+        cutmix: The same for a box of one clip in the other (Yun et al. 2019, arXiv:1905.04899). With both on, each
+            batch takes one of them.
     """
 
     crop_scale: Annotated[float, Field(gt=0.0, le=1.0)] = 0.6
@@ -63,6 +81,49 @@ class AugmentParams(Section):
     no_flip_labels: tuple[str, ...] = ()
     colour: Fraction = 0.3
     time_jitter: Fraction = 0.25
+    rand_augment: RandAugmentParams = RandAugmentParams()
+    mixup: Annotated[float, Field(ge=0.0)] = 0.0
+    cutmix: Annotated[float, Field(ge=0.0)] = 0.0
+
+
+class StagesParams(Section):
+    """Training the end of the backbone alone.
+
+    Attributes:
+        last: So many of its stages, counted from the output.
+    """
+
+    last: Annotated[int, Field(ge=1)] = 1
+
+
+class LoraParams(Section):
+    """Low-rank changes of weights (Hu et al. 2022, arXiv:2106.09685), folded into the weights before they are saved.
+
+    Attributes:
+        rank: Of a change. Layers of which it would not be smaller than the layer itself, as of many depthwise
+            convolutions, are left as they are.
+        alpha: A change counts ``alpha`` over ``rank``.
+        dropout: Of the input channels that a change reads, the same for all clips of a step.
+        targets: Which of the backbone's layers, as patterns of their names: ``["*.qkv", "blocks.4.*"]``.
+    """
+
+    rank: Annotated[int, Field(ge=1, le=1024)] = 8
+    alpha: Positive = 16.0
+    dropout: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
+    targets: Annotated[tuple[str, ...], Field(min_length=1)] = ("*",)
+
+
+class AdapterParams(Section):
+    """Small networks between the layers of a frozen backbone; they stay in the saved model.
+
+    Attributes:
+        kind: ``st`` looks along time and fits every family (ST-Adapter, Pan et al. 2022, arXiv:2206.13559); ``aim``
+            lets a transformer's own attention look along time (AIM, Yang et al. 2023, arXiv:2302.03024).
+        width: Channels inside an adapter as a share of those outside.
+    """
+
+    kind: Literal["st", "aim"] = "st"
+    width: Annotated[float, Field(gt=0.0, le=1.0)] = 0.25
 
 
 class LossParams(Section):
@@ -79,6 +140,42 @@ class LossParams(Section):
     name: Literal["cross_entropy", "focal", "binary"] = "cross_entropy"
     class_balance: Fraction = 0.0
     focal_gamma: Annotated[float, Field(ge=0.0)] = 2.0
+
+
+class AdversarialParams(Section):
+    """Training on clips that are changed, within a bound, to mislead the model, while the whole network is trained.
+
+    Attributes:
+        method: ``none``; ``fgsm``, one step (Goodfellow et al. 2015, arXiv:1412.6572); or ``pgd``, several from a
+            random start (Madry et al. 2018, arXiv:1706.06083), each of which costs a pass there and back.
+        epsilon: The largest change of a pixel's values 0..255.
+        steps: Of ``pgd``.
+        share: Of each batch that is changed.
+    """
+
+    method: Literal["none", "fgsm", "pgd"] = "none"
+    epsilon: Annotated[float, Field(gt=0.0, le=255.0)] = 4.0
+    steps: Annotated[int, Field(ge=1, le=100)] = 3
+    share: Fraction = 0.5
+
+
+class TeacherParams(Section):
+    """Another model that teaches this one while the whole network is trained; it may be of any family and flavour.
+
+    Attributes:
+        model: Folder of a model, ``models:/NAME/VERSION`` or ``models:/NAME@ALIAS``; null for none. DVC does not see
+            what an alias or a folder comes to hold: name a version.
+        logits: Weight of the divergence from the teacher's answers, beside the loss (Hinton et al. 2015,
+            arXiv:1503.02531).
+        temperature: By which both sides' class scores are divided.
+        features: Weight of the distance from the teacher's features, by a projection that is learned and then dropped
+            (FitNets, Romero et al. 2015, arXiv:1412.6550).
+    """
+
+    model: str | None = None
+    logits: Annotated[float, Field(ge=0.0)] = 1.0
+    temperature: Positive = 2.0
+    features: Annotated[float, Field(ge=0.0)] = 0.0
 
 
 class ProgressiveStage(Section):
@@ -99,10 +196,22 @@ class FineTuneParams(Section):
     """One fine-tuning job. Everything here changes the resulting weights.
 
     Attributes:
-        method: ``full`` trains every weight; ``head`` trains the head on frozen features.
+        method: What is trained. The head always is, and beside it: ``full`` every weight; ``head`` nothing, on frozen
+            features; ``stages`` the last stages; ``norm`` normalisation and biases (BitFit, Ben Zaken et al. 2022,
+            arXiv:2106.10199); ``lora`` low-rank changes of frozen weights; ``adapter`` small networks between frozen
+            layers.
+        stages: Of the method of that name, like the next two.
+        lora: See :class:`LoraParams`.
+        adapter: See :class:`AdapterParams`.
+        layer_decay: Each stage of the backbone learns at this multiple of the rate of the stage after it (BEiT, Bao et
+            al. 2022, arXiv:2106.08254); 1 turns it off. What a method adds learns at ``lr``.
+        unfreeze: Epochs after which one stage more takes part, the last one first (gradual unfreezing: ULMFiT, Howard
+            and Ruder 2018, arXiv:1801.06146); 0 trains all of them from the start.
+        l2_sp: Weight of half the squared distance of trained weights from where they started (L2-SP, Li et al. 2018,
+            arXiv:1802.01483), the head's aside; 0 turns it off. Set ``weight_decay`` to 0 beside it.
         epochs: Passes over the training split, at most.
-        head_epochs: With ``full``: passes that train only the head on frozen features before the whole network is
-            trained (linear probing then fine-tuning, Kumar et al. 2022, arXiv:2202.10054). 0 turns it off.
+        head_epochs: With every method but ``head``: passes that train only the head on frozen features before the rest
+            takes part (linear probing then fine-tuning, Kumar et al. 2022, arXiv:2202.10054). 0 turns it off.
         batch_size: Clips per step.
         optimizer: ``adamw`` or ``sgd`` (with Nesterov momentum).
         lr: Peak learning rate of the head.
@@ -119,7 +228,11 @@ class FineTuneParams(Section):
         loss: What a wrong answer costs.
         label_smoothing: Of the loss: share of each answer that is spread over all of them.
         freeze_batch_norm: Keep running statistics as they were (small batches of few scenes).
+        stochastic_depth: Probability with which the last residual branch is left out of a clip, while the whole network
+            is trained; earlier ones less (Huang et al. 2016, arXiv:1603.09382). 0 turns it off.
         augment: Augmentation.
+        adversarial: Training on clips that are changed to mislead.
+        teacher: Another model to learn from.
         early_stopping_patience: Stop after so many epochs without a better validation loss; 0 turns it off.
         precision: ``fp32``, or autocast to ``bf16``, or to ``fp16`` with a scaled loss for GPUs that lack bf16.
         channels_last: Weights and clips with channels innermost; ``auto``: on a GPU with ``bf16`` or ``fp16``.
@@ -129,7 +242,13 @@ class FineTuneParams(Section):
         num_threads: Intra-operation threads on CPU; part of the result, since sums depend on it.
     """
 
-    method: Literal["full", "head"] = "full"
+    method: Method = "full"
+    stages: StagesParams = StagesParams()
+    lora: LoraParams = LoraParams()
+    adapter: AdapterParams = AdapterParams()
+    layer_decay: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
+    unfreeze: Annotated[int, Field(ge=0)] = 0
+    l2_sp: Annotated[float, Field(ge=0.0)] = 0.0
     epochs: Annotated[int, Field(ge=1, le=10_000)] = 10
     head_epochs: Annotated[int, Field(ge=0, le=10_000)] = 0
     batch_size: Annotated[int, Field(ge=1, le=65_536)] = 16
@@ -145,7 +264,10 @@ class FineTuneParams(Section):
     loss: LossParams = LossParams()
     label_smoothing: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.1
     freeze_batch_norm: bool = True
+    stochastic_depth: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
     augment: AugmentParams = AugmentParams()
+    adversarial: AdversarialParams = AdversarialParams()
+    teacher: TeacherParams = TeacherParams()
     early_stopping_patience: Annotated[int, Field(ge=0)] = 5
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     channels_last: bool | Literal["auto"] = "auto"
@@ -153,6 +275,19 @@ class FineTuneParams(Section):
     ema: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
     progressive: tuple[ProgressiveStage, ...] = ()
     num_threads: Annotated[int, Field(ge=1, le=256)] = 2
+
+    @model_validator(mode="after")
+    def _a_head_alone_sees_no_clips(self) -> "FineTuneParams":
+        asked = {
+            "augment.mixup": self.augment.mixup > 0,
+            "augment.cutmix": self.augment.cutmix > 0,
+            "stochastic_depth": self.stochastic_depth > 0,
+            "adversarial.method": self.adversarial.method != "none",
+            "teacher.model": self.teacher.model is not None,
+        }
+        if self.method == "head" and (wanted := [name for name, is_on in asked.items() if is_on]):
+            raise ValueError(f"{wanted[0]} has no effect on a head that is trained on features: take another method")
+        return self
 
 
 class RehearsalParams(Section):

@@ -22,10 +22,13 @@ from torch import Tensor
 from models.build import VideoModel, build_model
 from models.clips.loader import ClipLoader
 from models.clips.manifest import read_manifest
+from models.clips.sampling import CENTRE, View, spread_views
+from models.cost import multiply_adds
 from models.errors import UserError
 from models.features import plain_features
 from models.files import replacing
 from models.predict import predict
+from models.robustness import robust_correct
 from models.saved import load_model
 from models.spec import ModelParams
 from tasks import layout
@@ -67,6 +70,9 @@ def evaluate(
 ) -> None:
     """Write ``metrics.json``, ``predictions.parquet``, ``confusion.csv``, ``reliability.csv`` and ``slices.csv``.
 
+    Where the section asks for them, the metrics have ``views``, the mean over several looks at each clip and its cost,
+    and ``robust``, accuracy on clips that were changed to mislead the model.
+
     What is there before fine-tuning is measured in three ways, each of which sees the training labels in its own way:
     always the most frequent class; the model as it started, its head untrained; and the best that a linear classifier
     makes of the pretrained features. Differences are paired by source on the same test clips.
@@ -88,8 +94,12 @@ def evaluate(
         probabilities = _after(tuned, splits, data, evaluate.batch_size)
         before = _before(ModelParams.model_validate(card["model"]), splits, data, base.seed, evaluate.batch_size)
         predictions = _predictions(splits, probabilities, labels)
-        metrics = _metrics(splits["test"], probabilities["test"], before, base.seed, evaluate)
-        metrics |= _calibration(splits["test"], probabilities["test"], tuned.temperature, evaluate.bins)
+        metrics = {
+            **_metrics(splits["test"], probabilities["test"], before, base.seed, evaluate),
+            **_calibration(splits["test"], probabilities["test"], tuned.temperature, evaluate.bins),
+            **_views(tuned, splits["test"], probabilities["test"], data, base.seed, evaluate),
+            **_robust(tuned, splits["test"], data, base.seed, evaluate),
+        }
         parts = _slices(splits["test"], probabilities["test"], base.seed, evaluate)
         metrics["worst_slice"] = worst(parts)
         _write(out, metrics, predictions, parts, evaluate.bins)
@@ -166,9 +176,13 @@ def _to_device(model: VideoModel) -> torch.device:
     return device
 
 
-def _loader(split: _Split, data: Path, model: VideoModel, batch_size: int, device: torch.device) -> ClipLoader:
+def _loader(
+    split: _Split, data: Path, model: VideoModel, batch_size: int, device: torch.device, view: View = CENTRE
+) -> ClipLoader:
     workers = min(os.cpu_count() or 1, 8)
-    return ClipLoader(data, split.clips, split.labels, model.clip_input, batch_size, num_workers=workers, device=device)
+    return ClipLoader(
+        data, split.clips, split.labels, model.clip_input, batch_size, view=view, num_workers=workers, device=device
+    )
 
 
 def _classes(model: VideoModel, features_NTD: Tensor) -> NDArray[np.int64]:
@@ -228,16 +242,7 @@ def _metrics(
     bins = reliability(probabilities_NK.max(1), correct_N, params.bins)
     scores = class_scores(confusion(test.label_N, predicted_N, len(test.labels)))
     source_N = test.clips["source_id"].to_numpy()
-    sampled = partial(source_bootstrap, resamples=params.bootstrap, confidence=params.confidence, seed=seed)
     paired = partial(paired_source_bootstrap, resamples=params.bootstrap, confidence=params.confidence, seed=seed)
-
-    def accuracy(right_N: NDArray[np.bool_]) -> dict[str, float]:
-        interval = sampled(right_N, source_N)
-        return {
-            "accuracy": interval.estimate,
-            "accuracy_low": interval.low,
-            "accuracy_high": interval.high,
-        }
 
     def gain(other_N: NDArray[np.bool_]) -> dict[str, float]:
         interval = paired(correct_N, other_N, source_N)
@@ -245,7 +250,7 @@ def _metrics(
 
     by_source = test.clips.assign(correct=correct_N).groupby("source_id", sort=True)["correct"]
     return {
-        **accuracy(correct_N),
+        **_accuracy(correct_N, test, seed, params),
         "interval_is_rough": is_rough(source_N),
         "macro_f1": macro_f1(scores),
         "loss": log_loss(probabilities_NK, test.label_N),
@@ -253,7 +258,7 @@ def _metrics(
         "clips": len(test.clips),
         "sources": len(by_source),
         "classes": len(test.labels),
-        "before": {name: accuracy(right_N) for name, right_N in before.items()},
+        "before": {name: _accuracy(right_N, test, seed, params) for name, right_N in before.items()},
         "gain": {f"over_{name}": gain(right_N) for name, right_N in before.items()},
         "per_class": {label: asdict(score) for label, score in zip(test.labels, scores, strict=True)},
         "per_source": {source: {"accuracy": float(right.mean()), "clips": len(right)} for source, right in by_source},
@@ -276,6 +281,61 @@ def _calibration(
 def _slices(test: _Split, probabilities_NK: NDArray[np.float32], seed: int, params: EvaluateParams) -> pd.DataFrame:
     correct_N = probabilities_NK.argmax(1) == test.label_N
     return slices(test.clips, correct_N, resamples=params.bootstrap, confidence=params.confidence, seed=seed)
+
+
+def _views(
+    model: VideoModel, test: _Split, one_NK: NDArray[np.float32], data: Path, seed: int, params: EvaluateParams
+) -> dict[str, Any]:
+    """What more looks at each test clip come to, beside the single one; nothing where one is all."""
+    views = spread_views(params.views.temporal, params.views.spatial)
+    if len(views) == 1:
+        return {}
+    device = next(model.parameters()).device
+    each_NK = [predict(model, _loader(test, data, model, params.batch_size, device, view)) for view in views]
+    all_NK = np.mean(each_NK, axis=0)
+    one_N, all_N = (found_NK.argmax(1) == test.label_N for found_NK in (one_NK, all_NK))
+    gain = paired_source_bootstrap(
+        all_N,
+        one_N,
+        test.clips["source_id"].to_numpy(),
+        resamples=params.bootstrap,
+        confidence=params.confidence,
+        seed=seed,
+    )
+    cost = multiply_adds(model)
+    return {
+        "views": {
+            "temporal": params.views.temporal,
+            "spatial": params.views.spatial,
+            "views": len(views),
+            **_accuracy(all_N, test, seed, params),
+            "loss": log_loss(all_NK, test.label_N),
+            "gain": {"difference": gain.estimate, "low": gain.low, "high": gain.high},
+            "multiply_adds_of_one": cost,
+            "multiply_adds": len(views) * cost,
+        }
+    }
+
+
+def _robust(model: VideoModel, test: _Split, data: Path, seed: int, params: EvaluateParams) -> dict[str, Any]:
+    """Accuracy on test clips that were changed to mislead the model; nothing where no change is allowed."""
+    epsilon, steps = params.adversarial.epsilon, params.adversarial.steps
+    if not epsilon:
+        return {}
+    loader = _loader(test, data, model, params.batch_size, next(model.parameters()).device)
+    correct_N = robust_correct(model, loader, epsilon=epsilon, steps=steps, seed=seed)
+    return {"robust": {"epsilon": epsilon, "steps": steps, **_accuracy(correct_N, test, seed, params)}}
+
+
+def _accuracy(correct_N: NDArray[np.bool_], test: _Split, seed: int, params: EvaluateParams) -> dict[str, float]:
+    interval = source_bootstrap(
+        correct_N,
+        test.clips["source_id"].to_numpy(),
+        resamples=params.bootstrap,
+        confidence=params.confidence,
+        seed=seed,
+    )
+    return {"accuracy": interval.estimate, "accuracy_low": interval.low, "accuracy_high": interval.high}
 
 
 def _write(out: Path, metrics: dict[str, Any], predictions: pd.DataFrame, parts: pd.DataFrame, num_bins: int) -> None:
@@ -311,7 +371,8 @@ def _headline(metrics: dict[str, Any]) -> dict[str, float]:
     own = {key: value for key, value in metrics.items() if not isinstance(value, dict)}
     before = {f"before.{name}.accuracy": found["accuracy"] for name, found in metrics["before"].items()}
     gain = {f"gain.{name}": found["difference"] for name, found in metrics["gain"].items()}
-    return {**own, **before, **gain}
+    more = {f"{name}.accuracy": metrics[name]["accuracy"] for name in ("views", "robust") if name in metrics}
+    return {**own, **before, **gain, **more}
 
 
 def _slice_headline(parts: pd.DataFrame) -> dict[str, float]:

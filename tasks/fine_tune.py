@@ -28,6 +28,7 @@ from tasks.overrides import apply_overrides
 from tasks.params import BaseParams, FinalJobParams, load_params
 from tasks.process import run_stage
 from tasks.settings import settings
+from tasks.teacher import teacher_note
 from tasks.tracking import tracked, untracked
 from tasks.training_clips import labelled_clip_ids
 
@@ -142,7 +143,8 @@ def _configuration(
         "weights_sha256": read_card(champion)["weights_sha256"],
         "continual": continual.model_dump(mode="json"),
     }
-    return {"seed": base.seed, "fine_tune": params.model_dump(mode="json"), "started_from": start}
+    made = {"seed": base.seed, "fine_tune": params.model_dump(mode="json"), "started_from": start}
+    return {**made, **teacher_note(params.teacher)}
 
 
 def _flat(prefix: str, content: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,25 +4,33 @@ import hashlib
 import json
 import os
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import torch
 
+from models.adapters.adapter import add_adapters
+from models.adapters.method import attach
 from models.build import VideoModel, build_model
 from models.champion import Champion, hand_over, load_champion
 from models.clips.loader import ClipLoader
 from models.digest import tensors_digest
 from models.features import NUM_VIEWS
 from models.loop import Epoch, fit
-from models.objectives.build import build_continual_objective, build_objective
+from models.objectives.build import build_continual_objective, build_objective, near_start
+from models.objectives.objective import Total
+from models.objectives.teacher import taught
 from models.processes import Group
+from models.saved import load_model
 from models.spec import ContinualParams, FineTuneParams, ModelParams
+from models.stochastic_depth import stochastic_depth
 from models.weights import weights_file
 from tasks import layout
 from tasks.champion_note import start_key
 from tasks.files import sha256_of
+from tasks.teacher import teacher_folder, teacher_note
 from tasks.training_clips import training_clips
 
 
@@ -56,7 +64,8 @@ def job(
         on_epoch: Called after each epoch; may raise :class:`models.loop.StopTraining`.
 
     Returns:
-        The model with its best weights, the labels in the order of its classes, all epochs.
+        The model with its best weights, changes of weights folded in, the labels in the order of its classes, all
+        epochs.
 
     Raises:
         UserError: The data are missing or too few, the model is unknown, or training diverges.
@@ -80,6 +89,8 @@ def job(
             **options,
         )
 
+    key = _features_key(network, model, params, [clips.train, clips.val], clips.labels, seed)
+    attached = attach(network, params, seed=seed)
     count_K = torch.tensor(clips.train["label"].value_counts().reindex(clips.labels, fill_value=0).to_numpy()).to(
         device
     )
@@ -91,20 +102,29 @@ def job(
         objective = build_continual_objective(
             params, continual, network, clips.labels, before, memory, seed=seed, count_K=count_K
         )
-    key = _features_key(network, model, params, [clips.train, clips.val], clips.labels, seed)
-    epochs = fit(
-        network,
-        loader(clips.train, augment=params.augment, shuffle=True),
-        loader(clips.val),
-        params,
-        seed=seed,
-        objective=objective,
-        checkpoint=checkpoint,
-        checkpoint_s=checkpoint_s,
-        group=group,
-        feature_cache=feature_cache and feature_cache / f"{key}.safetensors",
-        on_epoch=on_epoch,
-    )
+    if params.l2_sp:
+        objective = Total([objective, near_start(network, params.l2_sp)])
+    with ExitStack() as around:
+        around.enter_context(stochastic_depth(network.backbone, params.stochastic_depth))
+        if folder := teacher_folder(params.teacher):
+            teacher, card = load_model(folder)
+            teacher.temperature = 1.0  # a student is taught by the scores that were trained
+            lessons = taught(network, clips.labels, teacher.to(device), card["labels"], params.teacher, seed=seed)
+            objective = Total([objective, around.enter_context(lessons)])
+        epochs = fit(
+            network,
+            loader(clips.train, augment=params.augment, shuffle=True),
+            loader(clips.val),
+            params,
+            seed=seed,
+            objective=objective,
+            checkpoint=checkpoint,
+            checkpoint_s=checkpoint_s,
+            group=group,
+            feature_cache=feature_cache and feature_cache / f"{key}.safetensors",
+            on_epoch=on_epoch,
+        )
+    attached.merge()
     return network, clips.labels, epochs
 
 
@@ -126,6 +146,7 @@ def job_key(
         sha256_of(data / layout.MANIFEST.name),
         sha256_of(weights) if weights else None,
         start_key(continual, champion),
+        teacher_note(params.teacher),
         _arithmetic(),
     )
 
@@ -134,6 +155,8 @@ def _network(model: ModelParams, labels: list[str], champion: Champion | None, s
     if champion is None:
         return build_model(model, len(labels), seed=seed)
     network = build_model(model.model_copy(update={"weights": "none"}), len(labels), seed=seed)
+    for added in champion.model.added:
+        add_adapters(network, added, seed=seed)
     hand_over(champion, network, labels)
     return network
 

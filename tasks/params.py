@@ -142,6 +142,31 @@ class FinalJobParams(FineTuneParams):
     calibration: Literal["temperature", "none"] = "none"
 
 
+class ViewsParams(Section):
+    """Looking at a clip more than once, and taking the mean of what the model says (multi-view testing).
+
+    Attributes:
+        temporal: Stretches of the clip, from its start to its end; more than one only where the model takes a stretch
+            of so many seconds, and not the whole clip.
+        spatial: Squares along the frame's longer side.
+    """
+
+    temporal: Annotated[int, Field(ge=1, le=30)] = 1
+    spatial: Annotated[int, Field(ge=1, le=10)] = 1
+
+
+class AttackParams(Section):
+    """Measuring robust accuracy: how often the model is right on clips that were changed to mislead it (PGD).
+
+    Attributes:
+        epsilon: The largest change of a pixel's values 0..255; 0 turns it off.
+        steps: Of the attack, each of which costs a pass there and back.
+    """
+
+    epsilon: Annotated[float, Field(ge=0.0, le=255.0)] = 0.0
+    steps: Annotated[int, Field(ge=1, le=1000)] = 10
+
+
 class EvaluateParams(Section):
     """How accuracy is measured.
 
@@ -150,12 +175,16 @@ class EvaluateParams(Section):
         confidence: Of the intervals.
         bins: Of the reliability diagram and of the expected calibration error.
         batch_size: Clips a forward pass.
+        views: Looks at a clip.
+        adversarial: Robust accuracy.
     """
 
     bootstrap: Annotated[int, Field(ge=100)] = 2000
     confidence: Annotated[float, Field(gt=0.5, lt=1.0)] = 0.95
     bins: Annotated[int, Field(ge=2, le=100)] = 15
     batch_size: Annotated[int, Field(ge=1)] = 32
+    views: ViewsParams = ViewsParams()
+    adversarial: AttackParams = AttackParams()
 
 
 class ReportParams(Section):

@@ -193,7 +193,7 @@ class _Search:
             self._template,
             model=model.model_dump(mode="json"),
             job=job.model_dump(mode="json"),
-            checkpoint=str(checkpoints / f"trial-{key[:32]}") if job.method == "full" else None,
+            checkpoint=str(checkpoints / f"trial-{key[:32]}") if job.method != "head" else None,
         )
 
     def _go_on(self, trial: "Trial", epoch: Epoch) -> bool:

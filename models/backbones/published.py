@@ -159,7 +159,7 @@ def _loaded(path: Path) -> Any:
         problem = " ".join(str(error).split())[:200]
         raise UserError(
             f"{path}: model.weights: this file is damaged, or holds more than tensors ({problem}); nothing of it was "
-            "run: fetch it again from where it was published"
+            "run: fetch it again, or save its tensors as safetensors where you trust it and give that file's path"
         ) from None
 
 

@@ -11,6 +11,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
+from models.clips.rand_augment import RandAugment
 from models.clips.resample import crop_and_resize_batch
 from models.clips.sampling import ClipInput
 from models.spec import AugmentParams
@@ -20,15 +21,21 @@ _LUMA = (0.299, 0.587, 0.114)
 
 
 class Preprocess:
-    """Centre square, resized and normalised: what a model sees when nothing is random."""
+    """A square, resized and normalised: what a model sees when nothing is random.
 
-    def __init__(self, clip_input: ClipInput) -> None:
+    Args:
+        clip_input: What the model takes.
+        across: Where along the frame's longer side the square is; see :class:`models.clips.sampling.View`.
+    """
+
+    def __init__(self, clip_input: ClipInput, across: float = 0.5) -> None:
         self._input = clip_input
+        self._across = across
 
     def __call__(self, clip_BTHWC: Tensor) -> Tensor:
         """Turn uint8 frames into a normalised float32 ``clip_BCTSS``."""
         num_clips, num_frames, height, width, _ = clip_BTHWC.shape
-        box = _centre_square(height, width)
+        box = _square(height, width, self._across)
         if clip_BTHWC.is_cuda:
             boxes_B4 = torch.tensor(box).expand(num_clips, 4)
             resized_BCTSS = crop_and_resize_batch(clip_BTHWC, boxes_B4, torch.zeros(num_clips), self._input.size)
@@ -43,7 +50,7 @@ class Preprocess:
 
 
 class Augment:
-    """Random crop, mirror and colour, drawn once a clip and the same for all its frames.
+    """Random crop, mirror, colour and operations, drawn once a clip and the same for all its frames.
 
     The crop follows Inception's random resized crop (Szegedy et al. 2015, arXiv:1409.4842): area from ``crop_scale`` to
     1, aspect ratio from 3:4 to 4:3. Random numbers are drawn on the CPU, so a seed means the same on every device.
@@ -52,6 +59,7 @@ class Augment:
     def __init__(self, clip_input: ClipInput, params: AugmentParams, labels: Sequence[str]) -> None:
         self._input = clip_input
         self._params = params
+        self._rand_augment = RandAugment(clip_input, params.rand_augment)
         # One entry more: a label of -1, unknown, may mean anything and is not mirrored.
         self._may_flip_K = torch.tensor([label not in params.no_flip_labels for label in labels] + [False])
 
@@ -72,7 +80,7 @@ class Augment:
         flip_B = torch.rand(num_clips, generator=generator) < self._params.flip
         flip_B &= self._may_flip_K[label_B.cpu()]
         factors_B3 = 1.0 + self._params.colour * (2.0 * torch.rand(num_clips, 3, generator=generator) - 1.0)
-        return Draws(boxes_B4, flip_B, factors_B3)
+        return Draws(boxes_B4, flip_B, factors_B3, *self._rand_augment.draw(num_clips, generator))
 
     def apply(self, clip_BTHWC: Tensor, draws: "Draws") -> Tensor:
         """Change the clips as ``draws`` says; see :meth:`__call__`."""
@@ -80,19 +88,20 @@ class Augment:
         boxes_B4, flip_B, factors_B3 = draws.boxes_B4, draws.flip_B, draws.factors_B3
         if clip_BTHWC.is_cuda:
             resized_BCTSS = crop_and_resize_batch(clip_BTHWC, boxes_B4, flip_B, self._input.size)
-            return _recolour_batch(resized_BCTSS, factors_B3, self._input)
+            recoloured_BCTSS = _recolour_batch(resized_BCTSS, factors_B3, self._input)
+            return self._rand_augment(recoloured_BCTSS, draws.operation_BL, draws.sign_BL)
         clip_BCTSS = _empty_input(num_clips, num_frames, self._input, clip_BTHWC.device)
         # Clip by clip: what one step leaves in the processor's cache, the next one finds there.
         resized_CTSS = torch.empty_like(clip_BCTSS[0])
         for clip in range(num_clips):
             crop_and_resize(clip_BTHWC[clip], boxes_B4[clip].tolist(), resized_CTSS, flip=bool(flip_B[clip]))
             self._recolour(resized_CTSS, factors_B3[clip].tolist(), clip_BCTSS[clip])
-        return clip_BCTSS
+        return self._rand_augment(clip_BCTSS, draws.operation_BL, draws.sign_BL)
 
     def _random_boxes(self, num_clips: int, height: int, width: int, generator: torch.Generator) -> Tensor:
         area_B, aspect_B, x_B, y_B = torch.rand(4, num_clips, generator=generator)
         if self._params.crop_scale == 1.0:
-            return torch.tensor(_centre_square(height, width)).expand(num_clips, 4)
+            return torch.tensor(_square(height, width, 0.5)).expand(num_clips, 4)
         area_B = height * width * (self._params.crop_scale + (1.0 - self._params.crop_scale) * area_B)
         aspect_B = _ASPECT ** (2.0 * aspect_B - 1.0)
         width_B = (area_B * aspect_B).sqrt().clamp(max=width)
@@ -125,15 +134,19 @@ class Draws:
         boxes_B4: Left, top, width and height of the crop, in pixels.
         flip_B: Whether the clip is mirrored.
         factors_B3: Of brightness, contrast and saturation.
+        operation_BL: Of each layer of RandAugment, by number.
+        sign_BL: Which way it goes.
     """
 
     boxes_B4: Tensor
     flip_B: Tensor
     factors_B3: Tensor
+    operation_BL: Tensor
+    sign_BL: Tensor
 
     def of(self, rows: slice) -> "Draws":
         """Those of some of the clips."""
-        return Draws(self.boxes_B4[rows], self.flip_B[rows], self.factors_B3[rows])
+        return Draws(*(each[rows] for each in vars(self).values()))
 
 
 def _recolour_batch(resized_BCTSS: Tensor, factors_B3: Tensor, clip_input: ClipInput) -> Tensor:
@@ -183,9 +196,9 @@ def crop_and_resize(frames_THWC: Tensor, box: Sequence[int], out_CTSS: Tensor, *
     out_CTSS.copy_((resized_TCSS.flip(-1) if flip else resized_TCSS).transpose(0, 1))
 
 
-def _centre_square(height: int, width: int) -> tuple[int, int, int, int]:
+def _square(height: int, width: int, across: float) -> tuple[int, int, int, int]:
     side = min(height, width)
-    return (width - side) // 2, (height - side) // 2, side, side
+    return int((width - side) * across), int((height - side) * across), side, side
 
 
 def _empty_input(num_clips: int, num_frames: int, clip_input: ClipInput, device: torch.device) -> Tensor:

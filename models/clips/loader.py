@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models.clips.augment import Augment, Preprocess
-from models.clips.sampling import ClipInput, frame_indices
+from models.clips.sampling import CENTRE, ClipInput, View, frame_indices
 from models.clips.shards import ClipStore
 from models.share import ALONE, Share
 from models.spec import AugmentParams
@@ -56,7 +56,8 @@ class ClipLoader:
         labels: Labels in order; a clip whose label is not among them gets -1.
         clip_input: What the model takes.
         batch_size: Clips per batch; the last batch may be smaller.
-        augment: Augmentation; None for the plain centre view.
+        augment: Augmentation; None for a plain view.
+        view: Which plain view.
         seed: Of order, jitter and augmentation.
         shuffle: Whether each epoch has an order of its own.
         num_workers: Decoding threads.
@@ -72,6 +73,7 @@ class ClipLoader:
         batch_size: int,
         *,
         augment: AugmentParams | None = None,
+        view: View = CENTRE,
         seed: int = 0,
         shuffle: bool = False,
         num_workers: int = 1,
@@ -85,6 +87,7 @@ class ClipLoader:
         self._labels = labels
         self._batch_size = batch_size
         self._params = augment
+        self._view = view
         self._seed = seed
         self._shuffle = shuffle
         self._num_workers = num_workers
@@ -143,7 +146,8 @@ class ClipLoader:
 
     def _make(self, clip_input: ClipInput) -> "_Make":
         augment = Augment(clip_input, self._params, self._labels) if self._params else None
-        return _Make(clip_input, self._params.time_jitter if self._params else 0.0, augment, Preprocess(clip_input))
+        preprocess = Preprocess(clip_input, self._view.across)
+        return _Make(clip_input, self._params.time_jitter if self._params else 0.0, augment, preprocess)
 
     def _submit(
         self,
@@ -170,7 +174,7 @@ class ClipLoader:
     def _decode_into(self, clip_THWC: Tensor, index: int, make: "_Make", epoch: int) -> None:
         place = self._places[index]
         rng = np.random.default_rng([self._seed, epoch, index]) if make.jitter else None
-        frames = frame_indices(self._store.times(*place), make.clip_input, make.jitter, rng)
+        frames = frame_indices(self._store.times(*place), make.clip_input, make.jitter, rng, self._view.along)
         if self._store.size(*place) == self._common_size[::-1]:
             self._store.decode(*place, frames, out=clip_THWC.numpy())
         else:

@@ -28,22 +28,50 @@ class ClipInput:
     std: tuple[float, float, float]
 
 
+@dataclass(frozen=True)
+class View:
+    """Which stretch and which square of a clip a model sees, where a clip has more than it takes.
+
+    Attributes:
+        along: From the start (0) to the end (1) of the clip. A model that takes frames from the whole clip gets those
+            between its own, up to half a gap earlier (0) or later (1).
+        across: From the left or top (0) to the right or bottom (1) of the frame.
+    """
+
+    along: float = 0.5
+    across: float = 0.5
+
+
+CENTRE = View()
+
+
+def spread_views(temporal: int, spatial: int) -> list[View]:
+    """Views of a clip for testing, evenly spread over it from edge to edge; a single one is in the middle.
+
+    The usual ``temporal x spatial`` views of video recognition (Feichtenhofer et al. 2019, arXiv:1812.03982, 10 x 3).
+    """
+    along, across = ([0.5] if number == 1 else np.linspace(0.0, 1.0, number).tolist() for number in (temporal, spatial))
+    return [View(a, b) for a in along for b in across]
+
+
 def frame_indices(
     times_s: NDArray[np.float64],
     clip_input: ClipInput,
     jitter: float = 0.0,
     rng: np.random.Generator | None = None,
+    along: float = 0.5,
 ) -> NDArray[np.int64]:
     """Choose ``clip_input.num_frames`` frames, evenly spaced in time.
 
-    The window is centred, or starts with the clip where that is shorter, and then repeats the last frame. With
-    ``jitter`` its length changes by up to that share, and its start moves by up to that share of the clip's slack.
+    The window lies where ``along`` says, or starts with a clip that is shorter, and then repeats the last frame.
+    With ``jitter`` its length changes by up to that share, and its start moves by up to that share of the clip's slack.
 
     Args:
         times_s: Presentation times of the clip's frames, ascending.
         clip_input: Frames and span.
         jitter: Strength of the random shift and change of speed, 0..1.
         rng: Source of randomness; without it there is no jitter.
+        along: See :class:`View`.
 
     Returns:
         Indices into ``times_s``, not descending, shape ``(num_frames,)``.
@@ -55,7 +83,9 @@ def frame_indices(
         speed, shift = rng.uniform(-jitter, jitter, size=2)
         span *= 1.0 + speed
     slack = max(last - first - span, 0.0)
-    start = first + slack * min(max(0.5 + shift, 0.0), 1.0)
+    start = first + slack * min(max(along + shift, 0.0), 1.0)
+    if clip_input.span_s is None:
+        start += (along - 0.5) * span / max(clip_input.num_frames - 1, 1)
     return _nearest(times_s, np.linspace(start, start + span, clip_input.num_frames))
 
 

@@ -75,3 +75,22 @@ def build_continual_objective(
         anchor = by_our_classes(champion.model.state_dict(), champion.labels, labels)
         terms.append(Anchor(model, anchor, importance, continual.anchor.weight))
     return Total(terms)
+
+
+def near_start(model: VideoModel, weight: float) -> Objective:
+    """L2-SP (Li et al. 2018, arXiv:1802.01483): what trains of the backbone stays near where it is now.
+
+    Args:
+        model: Ready for its job.
+        weight: Of half the squared distance.
+    """
+    start = {
+        name: weights.detach().clone()
+        for name, weights in model.named_parameters()
+        if weights.requires_grad and name.startswith("backbone.")
+    }
+
+    def importance(part: Part) -> Mapping[str, Tensor]:
+        return {name: torch.ones_like(weights) for name, weights in start.items() if name.startswith(part.prefix)}
+
+    return Anchor(model, start, importance, weight)

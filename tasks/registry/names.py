@@ -16,3 +16,6 @@ PROGRAM = "model.pt2"
 EXAMPLE = "example.mp4"
 EXAMPLE_ANSWER = "example.json"
 REFERENCE = "reference.parquet"
+
+ADDRESS = "models:/"
+"""How the address of a registered model begins."""

@@ -46,7 +46,7 @@ _REQUIREMENTS = (
 )  # fmt: skip
 _REQUIREMENTS_OF_FAMILY = {
     "efficientnet_lite0": ("efficientnet-lite-pytorch",),
-    **dict.fromkeys(("csn", "i3d", "mvit", "r2plus1d", "slow", "slowfast", "x3d"), ("pytorchvideo",)),
+    **dict.fromkeys(("c2d", "csn", "i3d", "mvit", "r2plus1d", "slow", "slowfast", "x3d"), ("pytorchvideo",)),
 }
 _USUAL_DURATION_S = 2.0
 _EXAMPLE_LIMIT_S = 10.0

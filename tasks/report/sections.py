@@ -82,10 +82,22 @@ def headline(found: Round) -> Headline:
     sources = found.manifest.groupby("split")["source_id"].agg(set)
     return Headline(
         [bar("After fine-tuning", metrics, strong=True)]
+        + [bar(title, values) for title, values in _measured_otherwise(metrics)]
         + [bar(title, metrics["before"][key]) for key, title in _BEFORE.items()],
         [gain(title, metrics["gain"][f"over_{key}"]) for key, title in _BEFORE.items()],
         unseen=sources["test"].isdisjoint(sources["train"]),
     )
+
+
+def _measured_otherwise(metrics: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """The same model with more looks at each clip, and on clips changed to mislead it; each where asked for."""
+    found = []
+    if views := metrics.get("views"):
+        cost = views["multiply_adds"] / 1e9
+        found.append((f"{views['views']} views a clip, {views['views']} times the cost ({cost:.3g} G)", views))
+    if robust := metrics.get("robust"):
+        found.append((f"On clips changed by up to {robust['epsilon']:g} of 255", robust))
+    return found
 
 
 @dataclass(frozen=True)

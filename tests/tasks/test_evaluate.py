@@ -293,3 +293,42 @@ def test_dvc_shows_and_compares_metrics_and_plots(results: Path, tmp_path: Path)
     page = (tmp_path / "plots" / "index.html").read_text(encoding="utf-8")
     assert '"actual": "left"' in page
     assert '"confidence"' in page
+
+
+def measured(data: Path, out: Path, **params: object) -> dict:
+    """Metrics of a model that is sure of nothing: its mean scores are the same for all classes."""
+    model = build_model(MODEL, len(LABELS), seed=3).eval()
+    clips = read_manifest(data / "manifest.parquet")
+    loader = ClipLoader(data, clips[clips["split"] == "test"], LABELS, model.clip_input, 8)
+    with torch.no_grad():
+        model.head.classifier.bias -= model(next(loader.epoch(0)).clip_BCTHW).mean(0)
+    save_model(out / "model", model, MODEL, LABELS)
+    section = EvaluateParams.model_validate({**PARAMS.model_dump(), **params})
+    evaluate(BASE, section, data=data, model=out / "model", out=out / "out")
+    return json.loads((out / "out" / "metrics.json").read_text(encoding="utf-8"))
+
+
+def test_more_views_are_measured_beside_one_with_what_they_cost(data: Path, recorder: Recorder, tmp_path: Path):
+    found = measured(data, tmp_path, views={"temporal": 2, "spatial": 2})
+    views = found["views"]
+    assert (views["views"], views["temporal"], views["spatial"]) == (4, 2, 2)
+    assert views["multiply_adds"] == 4 * views["multiply_adds_of_one"] > 0
+    assert views["gain"]["difference"] == pytest.approx(views["accuracy"] - found["accuracy"], abs=1e-6)
+    assert views["accuracy_low"] <= views["accuracy"] <= views["accuracy_high"]
+    assert recorder.logged["views.accuracy"] == pytest.approx(views["accuracy"], abs=1e-6)
+
+
+def test_robust_accuracy_is_at_most_accuracy_and_falls_with_the_bound(data: Path, recorder: Recorder, tmp_path: Path):
+    found = [
+        measured(data, tmp_path / str(epsilon), adversarial={"epsilon": epsilon, "steps": 3})
+        for epsilon in (0.001, 255)
+    ]
+    assert found[0]["robust"]["accuracy"] == found[0]["accuracy"] > 0.0
+    assert found[1]["robust"]["accuracy"] == 0.0
+    assert (found[1]["robust"]["epsilon"], found[1]["robust"]["steps"]) == (255.0, 3)
+    assert recorder.logged["robust.accuracy"] == found[1]["robust"]["accuracy"]
+
+
+def test_off_neither_is_measured(metrics: dict):
+    assert "views" not in metrics
+    assert "robust" not in metrics

@@ -5,10 +5,12 @@ from typing import Any
 
 import pytest
 
+from models.build import VideoModel
 from models.clips.manifest import read_manifest
 from models.digest import tensors_digest
 from models.errors import UserError
-from models.spec import ContinualParams
+from models.saved import load_model, save_model
+from models.spec import AdapterParams, ContinualParams, FineTuneParams
 from tasks.job import job, job_key
 from tests.support.champions import JOB, MODEL, write_champion
 from tests.support.dataset import write_dataset
@@ -91,6 +93,43 @@ def test_another_champion_is_another_job(data: Path, champion: Path, tmp_path: P
 def test_another_network_is_a_persons_mistake(data: Path, champion: Path) -> None:
     with pytest.raises(UserError, match=r"model\.family: c3d, but the champion"):
         job(MODEL.model_copy(update={"family": "c3d"}), JOB, data, seed=0, champion=champion)
+
+
+METHODS: dict[str, dict[str, Any]] = {
+    "full": {"method": "full"},
+    "last stage": {"method": "stages", "l2_sp": 0.1},
+    "norm": {"method": "norm"},
+    "lora": {"method": "lora", "lora": {"rank": 1}},
+    "adapter": {"method": "adapter"},
+}
+
+
+@pytest.mark.parametrize("now", METHODS)
+@pytest.mark.parametrize("then", ["lora", "adapter"])
+def test_a_champion_of_one_method_is_trained_on_by_another(data: Path, tmp_path: Path, then: str, now: str) -> None:
+    def tuned(method: str, **options: Any) -> VideoModel:
+        params = FineTuneParams.model_validate({**JOB.model_dump(), **METHODS[method]})
+        return job(MODEL, params, data, seed=0, continual=ALL_TERMS, **options)[0]
+
+    champion = tuned(then)
+    save_model(tmp_path / "champion", champion, MODEL, ["left", "right", "up"])
+    loaded, card = load_model(tmp_path / "champion")
+    assert tensors_digest(loaded.state_dict()) == tensors_digest(champion.state_dict())
+    assert len(card["added"]) == (then == "adapter")
+    model = tuned(now, champion=tmp_path / "champion")
+    assert set(champion.state_dict()) <= set(model.state_dict())
+    assert not any("lora" in name for name in model.state_dict())
+    save_model(tmp_path / "next", model, MODEL, ["left", "right", "up"])
+    assert tensors_digest(load_model(tmp_path / "next")[0].state_dict()) == tensors_digest(model.state_dict())
+
+
+def test_adapters_of_another_width_are_a_persons_mistake(data: Path, tmp_path: Path) -> None:
+    narrow, wide = (JOB.model_copy(update={"method": "adapter", "adapter": AdapterParams(width=w)}) for w in (0.25, 1))
+    save_model(tmp_path / "champion", job(MODEL, narrow, data, seed=0)[0], MODEL, ["left", "right", "up"])
+    with pytest.raises(
+        UserError, match=r"fine_tune\.adapter\.width: 1, but the champion .* width 0\.25; set it to that"
+    ):
+        job(MODEL, wide, data, seed=0, champion=tmp_path / "champion")
 
 
 def key(data: Path, champion: Path | None, continual: ContinualParams = ALL_TERMS) -> str:

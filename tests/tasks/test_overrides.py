@@ -12,6 +12,12 @@ def test_values_reach_their_sections_and_nothing_else():
     assert job == JOB.model_copy(update={"lr": 0.5, "augment": augment, "optimizer": "sgd"})
 
 
+def test_methods_and_their_sizes_can_be_searched():
+    _, job = apply_overrides(MODEL, JOB, {"method": "lora", "lora.rank": 4, "layer_decay": 0.8, "unfreeze": 2})
+    lora = JOB.lora.model_copy(update={"rank": 4})
+    assert job == JOB.model_copy(update={"method": "lora", "lora": lora, "layer_decay": 0.8, "unfreeze": 2})
+
+
 def test_no_values_change_nothing():
     assert apply_overrides(MODEL, JOB, {}) == (MODEL, JOB)
 

@@ -61,6 +61,7 @@ class _InvertedResidual(nn.Module):
         layers["project"] = _conv_norm(inner, stage.channels)
         self.layers = nn.Sequential(layers)
         self.skips = stride == 1 and channels == stage.channels
+        self.residual_branches = ("layers",) if self.skips else ()
 
     def forward(self, maps_NCHW: Tensor) -> Tensor:
         result: Tensor = self.layers(maps_NCHW)

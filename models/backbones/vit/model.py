@@ -67,6 +67,8 @@ class PatchEmbed(nn.Module):
 class Block(nn.Module):
     """Attention and a two-layer perceptron, each behind its normalisation and beside a shortcut."""
 
+    residual_branches = ("attn", "mlp")
+
     def __init__(self, width: int, num_heads: int) -> None:
         super().__init__()
         self.norm1 = nn.LayerNorm(width, eps=_EPSILON)

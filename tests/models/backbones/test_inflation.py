@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from models.backbones.family import load_family
 from models.backbones.inflation import resnet_inflated
 
-STAGES = {"i3d": (1, 3, 4, 5), "slow": (1, 2, 3, 4)}
+STAGES = {"c2d": (1, 3, 4, 5), "i3d": (1, 3, 4, 5), "slow": (1, 2, 3, 4)}
 
 
 class Bottleneck(nn.Module):

@@ -10,6 +10,8 @@ from models.backbones.family import load_family
 from models.backbones.published import Published
 
 NETWORKS = {
+    ("c2d", "8x8"): "c2d_r50",
+    ("c2d", "8x112"): "c2d_r50",
     ("csn", "32x2"): "csn_r101",
     ("csn", "16x112"): "csn_r101",
     ("i3d", "8x8"): "i3d_r50",

@@ -112,6 +112,12 @@ def test_a_damaged_file_is_refused(tmp_path: Path) -> None:
         Published("http://127.0.0.1:9/NET.pyth", KEEP).read(tmp_path / "NET.pyth", {})
 
 
+def test_a_file_of_an_old_pytorch_is_read(tmp_path: Path) -> None:
+    torch.save(TENSORS, tmp_path / "NET.pt", _use_new_zipfile_serialization=False)
+    state = Published("http://127.0.0.1:9/NET.pt", KEEP).read(tmp_path / "NET.pt", {})
+    assert torch.equal(state["blocks.0.weight"], TENSORS["blocks.0.weight"])
+
+
 def test_tied_weights_and_safetensors_are_read(tmp_path: Path) -> None:
     tied = torch.arange(3.0)
     torch.save({"a": tied, "b": tied[:2]}, tmp_path / "NET.pyth")

@@ -139,3 +139,12 @@ def test_the_device_does_not_matter() -> None:
     there = augment(clips.cuda(), label_B.cuda(), seeded()).cpu()
     # Bytes on the CPU, floats on the device: half a level of rounding, stretched by colour.
     torch.testing.assert_close(augment(clips, label_B, seeded()), there, atol=0.03, rtol=0.0)
+
+
+@pytest.mark.parametrize(("height", "width"), [(16, 48), (48, 16)])
+def test_a_view_says_where_the_square_lies(height: int, width: int) -> None:
+    clip_BTHWC = flat((0, 0, 0), height=height, width=width)
+    values = torch.arange(3).repeat_interleave(16).to(torch.uint8)
+    clip_BTHWC += (values.view(1, 1, 1, -1, 1) if width > height else values.view(1, 1, -1, 1, 1)) * 100
+    found = [shown(Preprocess(INPUT, across)(clip_BTHWC)).mean().item() for across in (0.0, 0.5, 1.0)]
+    assert found == pytest.approx([0.0, 100.0, 200.0], abs=0.1)

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.clips.sampling import ClipInput, frame_indices
+from models.clips.sampling import CENTRE, ClipInput, frame_indices, spread_views
 
 
 def takes(num_frames: int, span_s: float | None) -> ClipInput:
@@ -65,3 +65,21 @@ def test_indices_exist_and_never_go_back(
     assert (np.diff(indices) >= 0).all()
     assert indices.min() >= 0
     assert indices.max() < num_stored
+
+
+def test_views_are_spread_from_edge_to_edge_and_one_is_the_centre() -> None:
+    assert spread_views(1, 1) == [CENTRE]
+    views = spread_views(3, 2)
+    assert sorted({view.along for view in views}) == [0.0, 0.5, 1.0]
+    assert sorted({view.across for view in views}) == [0.0, 1.0]
+    assert len(set(views)) == 6
+
+
+def test_a_view_says_where_the_window_lies() -> None:
+    windows = [frame_indices(even(21), takes(3, 0.4), along=along).tolist() for along in (0.0, 0.5, 1.0)]
+    assert windows == [[0, 2, 4], [8, 10, 12], [16, 18, 20]]
+
+
+def test_views_of_the_whole_clip_take_the_frames_in_between() -> None:
+    windows = [frame_indices(even(21), takes(3, None), along=along).tolist() for along in (0.0, 0.5, 1.0)]
+    assert windows == [[0, 5, 15], [0, 10, 20], [5, 15, 20]]

@@ -211,3 +211,15 @@ def test_the_stage_writes_the_page_and_hands_it_to_mlflow(tmp_path: Path, monkey
     written = yaml.safe_load(Path("params.yaml").read_text())
     for section in set(listed) - {"report"}:
         assert all(key in text for key in written[section]), section
+
+
+def test_more_views_and_attacked_clips_stand_beside_the_headline(tmp_path: Path):
+    root = write_results(tmp_path)
+    metrics = json.loads((root / layout.METRICS).read_text(encoding="utf-8"))
+    share = {"accuracy": 0.625, "accuracy_low": 0.5, "accuracy_high": 0.75}
+    metrics["views"] = {**share, "views": 6, "multiply_adds": 12_300_000_000}
+    metrics["robust"] = {**share, "epsilon": 4.0, "steps": 10}
+    (root / layout.METRICS).write_text(json.dumps(metrics), encoding="utf-8")
+    text = Page(written(root)).text
+    assert "6 views a clip, 6 times the cost (12.3 G)" in text
+    assert "On clips changed by up to 4 of 255" in text
