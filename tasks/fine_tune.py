@@ -26,6 +26,7 @@ from tasks.initial_weights import with_local_weights
 from tasks.job import job, job_key
 from tasks.overrides import apply_overrides
 from tasks.params import BaseParams, FinalJobParams, load_params
+from tasks.pretrained import started_from
 from tasks.process import run_stage
 from tasks.settings import settings
 from tasks.teacher import teacher_note
@@ -109,10 +110,9 @@ def main() -> None:
     """The stage."""
     params = load_params()
     champion = champion_folder(params.continual)
+    model = started_from(params.model)
     with joined() as group:
-        fine_tune(
-            params.base, params.model, params.fine_tune, continual=params.continual, champion=champion, group=group
-        )
+        fine_tune(params.base, model, params.fine_tune, continual=params.continual, champion=champion, group=group)
 
 
 def _searched(best_params: Path, wanted: tuple[str, ...]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ CHAMPION_NOTE = Path("champion.json")
 RESULTS = Path("results")
 VALIDATION = RESULTS / "validate" / "summary.json"
 DATA_DOCS = RESULTS / "validate" / "data_docs"
+PRETRAINED = RESULTS / "pretrain" / "weights.safetensors"
 SEARCH = RESULTS / "search"
 BEST_PARAMS = SEARCH / "best_params.json"
 TRIALS = SEARCH / "trials.csv"

@@ -8,7 +8,7 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from models.errors import UserError
-from models.spec import ContinualParams, FineTuneParams, Fraction, ModelParams, Positive, Section
+from models.spec import ContinualParams, FineTuneParams, Fraction, ModelParams, Positive, PretrainParams, Section
 
 PARAMS_FILE = Path("params.yaml")
 
@@ -342,6 +342,7 @@ class Params(Section):
     validate_: Annotated[ValidateParams, Field(alias="validate")] = ValidateParams()
     model: ModelParams
     continual: ContinualParams = ContinualParams()
+    pretrain: PretrainParams = PretrainParams()
     fine_tune: FinalJobParams = FinalJobParams()
     search: SearchParams = SearchParams()
     evaluate: EvaluateParams = EvaluateParams()

@@ -17,7 +17,7 @@ from tests.support.videos import truncated
 
 pytestmark = pytest.mark.integration
 
-STAGES = ["validate", "search", "fine_tune", "evaluate", "reference", "report"]
+STAGES = ["validate", "pretrain", "search", "fine_tune", "evaluate", "reference", "report"]
 # Every process of the clone that ends tells whose code it ran.
 _WITNESS = """
 import atexit, os, sys
