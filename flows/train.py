@@ -21,7 +21,7 @@ from tasks.summary import Round, summarise
 from tasks.workspace import last_source, round_workspace
 
 TRAINING = ("pretrain", "search", "fine_tune")
-STAGES = ("validate", "pretrain", "search", "fine_tune", "evaluate", "reference", "report")
+STAGES = ("validate", "pretrain", "search", "fine_tune", "evaluate", "export", "reference", "report")
 
 
 @flow(name="train")

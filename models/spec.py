@@ -8,6 +8,12 @@ Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Positive = Annotated[float, Field(gt=0.0)]
 Method = Literal["full", "head", "stages", "norm", "lora", "adapter"]
 
+Format = Literal["pt2", "onnx", "int8"]
+"""A model as a program: PyTorch's exported program, ONNX, and ONNX in eight bits."""
+
+AnyFormat = Literal["torch", "pt2", "onnx", "int8"]
+"""The same, and the model itself."""
+
 
 class Section(BaseModel):
     """A frozen section of params.yaml; an unknown key is an error that names itself."""

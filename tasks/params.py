@@ -8,7 +8,16 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from models.errors import UserError
-from models.spec import ContinualParams, FineTuneParams, Fraction, ModelParams, Positive, PretrainParams, Section
+from models.spec import (
+    ContinualParams,
+    FineTuneParams,
+    Format,
+    Fraction,
+    ModelParams,
+    Positive,
+    PretrainParams,
+    Section,
+)
 
 PARAMS_FILE = Path("params.yaml")
 
@@ -187,6 +196,27 @@ class EvaluateParams(Section):
     adversarial: AttackParams = AttackParams()
 
 
+class ExportParams(Section):
+    """Which programs the model is also exported as, and which of them may answer in its place.
+
+    Attributes:
+        formats: To make; what is not accepted is left out of the registered version. Empty: the model itself answers.
+        tolerance: Largest difference of any probability from the model's, for ``pt2`` and ``onnx``.
+        int8_max_accuracy_drop: Accuracy that ``int8`` may lose on val, as a share.
+        int8_max_shift: So far may ``int8`` move the embeddings of val together, in their standard deviations; the watch
+            compares what a service logs with the model's own embeddings, and would take more for drift.
+        calibration_clips: Training clips that set the ranges of ``int8``, spread over sources.
+        check_clips: Val clips on which formats are compared, at most, spread over sources.
+    """
+
+    formats: tuple[Format, ...] = ("pt2", "onnx", "int8")
+    tolerance: Positive = 0.001
+    int8_max_accuracy_drop: Fraction = 0.01
+    int8_max_shift: Positive = 0.1
+    calibration_clips: Annotated[int, Field(ge=1)] = 128
+    check_clips: Annotated[int, Field(ge=1)] = 512
+
+
 class ReportParams(Section):
     """What the report shows.
 
@@ -346,6 +376,7 @@ class Params(Section):
     fine_tune: FinalJobParams = FinalJobParams()
     search: SearchParams = SearchParams()
     evaluate: EvaluateParams = EvaluateParams()
+    export: ExportParams = ExportParams()
     report: ReportParams = ReportParams()
     judge: JudgeParams = JudgeParams()
     promote: PromoteParams = PromoteParams()
