@@ -108,6 +108,7 @@ def job(
         around.enter_context(stochastic_depth(network.backbone, params.stochastic_depth))
         if folder := teacher_folder(params.teacher):
             teacher, card = load_model(folder)
+            teacher.temperature = 1.0  # a student is taught by the scores that were trained
             lessons = taught(network, clips.labels, teacher.to(device), card["labels"], params.teacher, seed=seed)
             objective = Total([objective, around.enter_context(lessons)])
         epochs = fit(

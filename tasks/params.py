@@ -143,9 +143,12 @@ class FinalJobParams(FineTuneParams):
 
     Attributes:
         from_search: Fields that take the search's best value; the others stay as written here.
+        calibration: ``temperature`` divides the trained model's class scores by one number, fitted on val, so that a
+            confidence of 80% means being right 80% of the time; no answer changes. ``none`` leaves them.
     """
 
     from_search: tuple[str, ...] = ()
+    calibration: Literal["temperature", "none"] = "none"
 
 
 class ViewsParams(Section):
@@ -219,9 +222,11 @@ class ReportParams(Section):
 
     Attributes:
         worst: Clips in the contact sheet of the worst mistakes.
+        explained: Clips, half of them mistakes, of which the report shows where the model looked; 0 for none.
     """
 
     worst: Annotated[int, Field(ge=1, le=500)] = 24
+    explained: Annotated[int, Field(ge=0, le=50)] = 0
 
 
 class JudgeParams(Section):

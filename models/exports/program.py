@@ -31,7 +31,7 @@ class Answering(nn.Module):
     def forward(self, clip_BCTHW: Tensor) -> tuple[Tensor, Tensor]:
         """Class scores and embedding; the backbone runs once."""
         features_BTD = self.model.features(clip_BCTHW)
-        logits_BK: Tensor = self.model.head(features_BTD)
+        logits_BK: Tensor = self.model.logits(features_BTD)
         return logits_BK.float(), features_BTD.float().mean(1)
 
 
