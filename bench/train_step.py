@@ -9,13 +9,12 @@ operations a step against a matrix product measured on the spot in bf16.
 """
 
 import argparse
-import json
 import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -29,6 +28,7 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
 from torch.utils.flop_counter import FlopCounterMode
 
+import models.backbones.builders  # noqa: F401 - has pytorchvideo do without torchvision
 from bench.machine import describe
 from models.build import VideoModel, build_model
 from models.clips.loader import ClipLoader
@@ -47,27 +47,6 @@ _NUM_STORED = 64
 _STORED_FPS = 30
 _WARM_UP = 6
 _SLOW_FAST_ALPHA = 4
-
-
-@dataclass(frozen=True)
-class Measured:
-    """What a loop came to.
-
-    Attributes:
-        loop: Which.
-        step_ms: Median time from one step's start to the next.
-        clips_per_s: Clips over all time.
-        waiting: Share of time without a batch.
-        utilisation: Operations over what the device can do, or NaN without a GPU.
-        peak_gib: Most memory that was allocated at once on the device, or NaN without a GPU.
-    """
-
-    loop: str
-    step_ms: float
-    clips_per_s: float
-    waiting: float
-    utilisation: float
-    peak_gib: float
 
 
 def main() -> None:
@@ -122,10 +101,8 @@ def _measure_model(
         batches, train = make(loop, params, clips, arguments, device)
         step_ms, clips_per_s, waiting = _timed(batches, train, arguments.batch_size, arguments.steps, device)
         peak = torch.cuda.max_memory_allocated() / 2**30 if device.type == "cuda" else float("nan")
-        measured = Measured(loop, step_ms, clips_per_s, waiting, operations / (step_ms / 1e3) / rate, peak)
-        print(f"{loop:18}{step_ms:9.1f}{clips_per_s:9.1f}{waiting:9.1%}{measured.utilisation:8.1%}{peak:7.2f}",
-              flush=True)  # fmt: skip
-        print(json.dumps({"model": f"{params.family}/{params.flavour}", **asdict(measured)}), flush=True)
+        used = operations / (step_ms / 1e3) / rate
+        print(f"{loop:18}{step_ms:9.1f}{clips_per_s:9.1f}{waiting:9.1%}{used:8.1%}{peak:7.2f}", flush=True)
 
 
 @dataclass(frozen=True)
@@ -254,7 +231,7 @@ def _plain_model(params: ModelParams) -> nn.Module:
         ("x3d", "s"): lambda: hub.x3d_s(model_num_class=_NUM_CLASSES),
         ("x3d", "m"): lambda: hub.x3d_m(model_num_class=_NUM_CLASSES),
         ("i3d", "8x8"): lambda: hub.i3d_r50(model_num_class=_NUM_CLASSES),
-        ("slowfast", "8x8"): lambda: hub.slowfast_r50(model_num_class=_NUM_CLASSES),
+        ("slowfast", "r50-8x8"): lambda: hub.slowfast_r50(model_num_class=_NUM_CLASSES),
         ("mvit", "16x4"): lambda: hub.mvit_base_16x4(model_num_class=_NUM_CLASSES),
     }
     build = builders.get((params.family, params.flavour))

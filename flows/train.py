@@ -20,8 +20,8 @@ from flows.steps import (
 from tasks.summary import Round, summarise
 from tasks.workspace import last_source, round_workspace
 
-TRAINING = ("search", "fine_tune")
-STAGES = ("validate", "search", "fine_tune", "evaluate", "reference", "report")
+TRAINING = ("pretrain", "search", "fine_tune")
+STAGES = ("validate", "pretrain", "search", "fine_tune", "evaluate", "export", "reference", "report")
 
 
 @flow(name="train")

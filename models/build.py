@@ -21,10 +21,13 @@ class VideoModel(nn.Module):
         clip_input: What :meth:`forward` takes.
         backbone: ``clip_BCTHW`` to ``features_BTD``.
         head: ``features_BTD`` to ``logits_BK``.
+        temperature: By which class scores are divided so that probabilities are as sure as they are right
+            (:mod:`tasks.calibrate`); 1 while a model is trained.
         added: Adapters that are in the backbone beside what was built.
         trained: What the last job trained; None where there was none since the model was built or loaded.
     """
 
+    temperature: float = 1.0
     added: tuple[AdapterParams, ...] = ()
     trained: Trained | None = None
 
@@ -36,13 +39,17 @@ class VideoModel(nn.Module):
 
     def forward(self, clip_BCTHW: Tensor) -> Tensor:
         """Class scores of each clip."""
-        logits_BK: Tensor = self.head(self.features(clip_BCTHW))
-        return logits_BK
+        return self.logits(self.features(clip_BCTHW))
 
     def features(self, clip_BCTHW: Tensor) -> Tensor:
         """Spatially pooled ``features_BTD``; T is at least 1."""
         features_BTD: Tensor = self.backbone(clip_BCTHW)
         return features_BTD
+
+    def logits(self, features_BTD: Tensor) -> Tensor:
+        """Class scores that belong to :meth:`features`, calibrated."""
+        logits_BK: Tensor = self.head(features_BTD)
+        return logits_BK if self.temperature == 1.0 else logits_BK / self.temperature
 
 
 def families() -> dict[str, list[str]]:

@@ -46,6 +46,7 @@ def load_champion(folder: Path, params: ModelParams) -> Champion:
         UserError: Something is missing or damaged, or its network is another one.
     """
     model, card = load_model(folder)
+    model.temperature = 1.0  # training goes on from the scores that were trained, and calibrates its own at the end
     theirs = ModelParams.model_validate(card["model"])
     for field, ours, their in (
         ("family", params.family, theirs.family),

@@ -280,9 +280,10 @@ class _Run:
         self._model.eval()
         tally = Tally()
         for inputs, target in phase.val_examples(self._group.share):
-            with torch.inference_mode(), autocast(self._params.precision, self._device):
-                logits_BK = phase.module(inputs).float()
-                tally.add(F.cross_entropy(logits_BK, target.label_B), logits_BK, target.label_B)
+            if len(inputs):  # there may be fewer clips than processes
+                with torch.inference_mode(), autocast(self._params.precision, self._device):
+                    logits_BK = phase.module(inputs).float()
+                    tally.add(F.cross_entropy(logits_BK, target.label_B), logits_BK, target.label_B)
             if any(self._group.any(self._interruption.asked)):
                 raise _Stopped
         return tally

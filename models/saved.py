@@ -5,6 +5,7 @@
 
 import hashlib
 import json
+import math
 import os
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
@@ -57,6 +58,7 @@ def save_model(
             "labels": list(labels),
             "weights_sha256": _sha256(temporary / WEIGHTS),
             "num_parameters": sum(parameter.numel() for parameter in model.parameters()),
+            **({} if model.temperature == 1.0 else {"temperature": model.temperature}),
             "added": [params.model_dump(mode="json") for params in model.added],
             "trained": model.trained and asdict(model.trained),
             **(extra or {}),
@@ -91,6 +93,7 @@ def load_model(folder: Path) -> tuple[VideoModel, dict[str, Any]]:
     except RuntimeError as error:
         problem = " ".join(str(error).split())[:300]
         raise UserError(f"{folder / WEIGHTS}: these weights do not fit {params.family}: {problem}") from None
+    model.temperature = float(card.get("temperature", 1.0))
     return model.eval(), card
 
 
@@ -108,6 +111,8 @@ def read_card(folder: Path) -> dict[str, Any]:
         for added in card.get("added", ()):
             AdapterParams.model_validate(added)
         card["labels"], card["weights_sha256"]
+        if not 0.0 < float(card.get("temperature", 1.0)) < math.inf:
+            raise ValueError(f"temperature {card['temperature']}")
     except (FileNotFoundError, NotADirectoryError):
         raise UserError(f"{folder}: there is no model here; run `dvc repro fine_tune` or `dvc checkout`") from None
     except (ValueError, KeyError, TypeError, ValidationError) as error:

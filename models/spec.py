@@ -8,6 +8,12 @@ Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Positive = Annotated[float, Field(gt=0.0)]
 Method = Literal["full", "head", "stages", "norm", "lora", "adapter"]
 
+Format = Literal["pt2", "onnx", "int8"]
+"""A model as a program: PyTorch's exported program, ONNX, and ONNX in eight bits."""
+
+AnyFormat = Literal["torch", "pt2", "onnx", "int8"]
+"""The same, and the model itself."""
+
 
 class Section(BaseModel):
     """A frozen section of params.yaml; an unknown key is an error that names itself."""
@@ -288,6 +294,40 @@ class FineTuneParams(Section):
         if self.method == "head" and (wanted := [name for name, is_on in asked.items() if is_on]):
             raise ValueError(f"{wanted[0]} has no effect on a head that is trained on features: take another method")
         return self
+
+
+class PretrainParams(Section):
+    """What a backbone learns from the clips themselves before it is fine-tuned. Everything here changes its weights.
+
+    Attributes:
+        objective: ``none``; ``masked`` paints hidden patches (families ``vit`` and ``videomae``; Tong et al. 2022,
+            arXiv:2203.12602); ``contrastive`` finds the same video again (every family; BYOL, Grill et al. 2020,
+            arXiv:2006.07733).
+        epochs: Passes over the training split, clips without labels included.
+        batch_size: Clips per step.
+        lr: Peak learning rate.
+        weight_decay: Decoupled; never on biases and normalisation.
+        warmup_epochs: Linear warm-up from zero; fractions allowed.
+        mask_ratio: Share of patches that are hidden, the same ones at every step.
+        decoder_blocks: Of the network that paints them.
+        target_momentum: How much of itself the copy that ``contrastive`` follows keeps at each step.
+        augment: Of each view; none is mirrored, since without a label nobody knows whether it may be.
+        precision: ``fp32``, or ``bf16`` autocast where it pays.
+        num_threads: Intra-operation threads on CPU; part of the result, since sums depend on it.
+    """
+
+    objective: Literal["none", "masked", "contrastive"] = "none"
+    epochs: Annotated[int, Field(ge=1, le=100_000)] = 100
+    batch_size: Annotated[int, Field(ge=2, le=65_536)] = 16
+    lr: Positive = 3e-4
+    weight_decay: Annotated[float, Field(ge=0.0)] = 0.05
+    warmup_epochs: Annotated[float, Field(ge=0.0)] = 5.0
+    mask_ratio: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.9
+    decoder_blocks: Annotated[int, Field(ge=1, le=64)] = 4
+    target_momentum: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.99
+    augment: AugmentParams = AugmentParams(time_jitter=0.5)
+    precision: Literal["fp32", "bf16"] = "fp32"
+    num_threads: Annotated[int, Field(ge=1, le=256)] = 2
 
 
 class RehearsalParams(Section):

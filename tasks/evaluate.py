@@ -37,6 +37,8 @@ from tasks.process import run_stage
 from tasks.statistics.bootstrap import is_rough, paired_source_bootstrap, source_bootstrap
 from tasks.statistics.calibration import expected_calibration_error, reliability
 from tasks.statistics.classification import class_scores, confusion, log_loss, macro_f1
+from tasks.statistics.slices import SOURCE, slices, worst
+from tasks.statistics.temperature import uncalibrated
 from tasks.tracking import tracked
 
 logger = logging.getLogger(__name__)
@@ -66,7 +68,7 @@ def evaluate(
     model: Path = layout.MODEL,
     out: Path = layout.METRICS.parent,
 ) -> None:
-    """Write ``metrics.json``, ``predictions.parquet``, ``confusion.csv`` and ``reliability.csv``.
+    """Write ``metrics.json``, ``predictions.parquet``, ``confusion.csv``, ``reliability.csv`` and ``slices.csv``.
 
     Where the section asks for them, the metrics have ``views``, the mean over several looks at each clip and its cost,
     and ``robust``, accuracy on clips that were changed to mislead the model.
@@ -94,12 +96,15 @@ def evaluate(
         predictions = _predictions(splits, probabilities, labels)
         metrics = {
             **_metrics(splits["test"], probabilities["test"], before, base.seed, evaluate),
+            **_calibration(splits["test"], probabilities["test"], tuned.temperature, evaluate.bins),
             **_views(tuned, splits["test"], probabilities["test"], data, base.seed, evaluate),
             **_robust(tuned, splits["test"], data, base.seed, evaluate),
         }
-        _write(out, metrics, predictions, evaluate.bins)
-        tracker.metrics(_headline(metrics))
-        for path in (layout.PREDICTIONS, layout.CONFUSION, layout.RELIABILITY, layout.METRICS):
+        parts = _slices(splits["test"], probabilities["test"], base.seed, evaluate)
+        metrics["worst_slice"] = worst(parts)
+        _write(out, metrics, predictions, parts, evaluate.bins)
+        tracker.metrics(_headline(metrics) | _slice_headline(parts))
+        for path in (layout.PREDICTIONS, layout.CONFUSION, layout.RELIABILITY, layout.SLICES, layout.METRICS):
             tracker.artifact(out / path.name)
     logger.info(
         "accuracy on %d test clips of %d sources: %.3f (%.3f to %.3f)",
@@ -183,7 +188,7 @@ def _loader(
 def _classes(model: VideoModel, features_NTD: Tensor) -> NDArray[np.int64]:
     model.eval()
     with torch.inference_mode():
-        predicted_N: NDArray[np.int64] = model.head(features_NTD).argmax(1).cpu().numpy()
+        predicted_N: NDArray[np.int64] = model.logits(features_NTD).argmax(1).cpu().numpy()
     return predicted_N
 
 
@@ -260,6 +265,24 @@ def _metrics(
     }
 
 
+def _calibration(
+    test: _Split, probabilities_NK: NDArray[np.float32], temperature: float, num_bins: int
+) -> dict[str, float]:
+    """What the probabilities were worth before they were calibrated."""
+    raw_NK = uncalibrated(probabilities_NK, temperature)
+    bins = reliability(raw_NK.max(1), probabilities_NK.argmax(1) == test.label_N, num_bins)
+    return {
+        "temperature": temperature,
+        "ece_uncalibrated": expected_calibration_error(bins),
+        "loss_uncalibrated": log_loss(raw_NK, test.label_N),
+    }
+
+
+def _slices(test: _Split, probabilities_NK: NDArray[np.float32], seed: int, params: EvaluateParams) -> pd.DataFrame:
+    correct_N = probabilities_NK.argmax(1) == test.label_N
+    return slices(test.clips, correct_N, resamples=params.bootstrap, confidence=params.confidence, seed=seed)
+
+
 def _views(
     model: VideoModel, test: _Split, one_NK: NDArray[np.float32], data: Path, seed: int, params: EvaluateParams
 ) -> dict[str, Any]:
@@ -315,7 +338,7 @@ def _accuracy(correct_N: NDArray[np.bool_], test: _Split, seed: int, params: Eva
     return {"accuracy": interval.estimate, "accuracy_low": interval.low, "accuracy_high": interval.high}
 
 
-def _write(out: Path, metrics: dict[str, Any], predictions: pd.DataFrame, num_bins: int) -> None:
+def _write(out: Path, metrics: dict[str, Any], predictions: pd.DataFrame, parts: pd.DataFrame, num_bins: int) -> None:
     """Write all results, the metrics last."""
     test = predictions[predictions["split"] == "test"]
     with replacing(out / layout.PREDICTIONS.name) as temporary:
@@ -326,6 +349,8 @@ def _write(out: Path, metrics: dict[str, Any], predictions: pd.DataFrame, num_bi
     with replacing(out / layout.RELIABILITY.name) as temporary:
         bins = reliability(test["confidence"].to_numpy(), test["correct"].to_numpy(), num_bins)
         bins.round(_DIGITS).to_csv(temporary, index=False)
+    with replacing(out / layout.SLICES.name) as temporary:
+        parts.assign(slice=parts["slice"].map(_plottable)).round(_DIGITS).to_csv(temporary, index=False)
     with replacing(out / layout.METRICS.name) as temporary:
         temporary.write_text(json.dumps(_rounded(metrics), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
@@ -348,6 +373,14 @@ def _headline(metrics: dict[str, Any]) -> dict[str, float]:
     gain = {f"gain.{name}": found["difference"] for name, found in metrics["gain"].items()}
     more = {f"{name}.accuracy": metrics[name]["accuracy"] for name in ("views", "robust") if name in metrics}
     return {**own, **before, **gain, **more}
+
+
+def _slice_headline(parts: pd.DataFrame) -> dict[str, float]:
+    shown = parts[parts["by"] != SOURCE]
+    names = shown["by"].str.cat(shown["slice"], ": ").str.replace(r"[()]", "", regex=True)
+    return {f"slice.{name}": accuracy for name, accuracy in zip(names, shown["accuracy"], strict=True)} | {
+        "slices_worse": float(parts["worse"].sum())
+    }
 
 
 if __name__ == "__main__":

@@ -19,12 +19,14 @@ from models.processes import Group, joined
 from models.saved import read_card, read_clip_ids, save_model
 from models.spec import ContinualParams, FineTuneParams, ModelParams
 from tasks import layout
+from tasks.calibrate import calibrate
 from tasks.champion_note import champion_folder
 from tasks.files import sha256_of
 from tasks.initial_weights import with_local_weights
 from tasks.job import job, job_key
 from tasks.overrides import apply_overrides
 from tasks.params import BaseParams, FinalJobParams, load_params
+from tasks.pretrained import started_from
 from tasks.process import run_stage
 from tasks.settings import settings
 from tasks.teacher import teacher_note
@@ -69,7 +71,7 @@ def fine_tune(
         UserError: The data or the search's result are missing or do not fit the parameters, or training diverges.
     """
     found = _searched(best_params, fine_tune.from_search)
-    params = FineTuneParams.model_validate(fine_tune.model_dump(exclude={"from_search"}))
+    params = FineTuneParams.model_validate(fine_tune.model_dump(exclude={"from_search", "calibration"}))
     model, params = apply_overrides(model, params, found)
     group = group or Group()
     local = model if champion else with_local_weights(model)
@@ -90,6 +92,9 @@ def fine_tune(
             on_epoch=lambda epoch: tracker.metrics(_metrics(epoch), step=epoch.epoch),
         )
         tracker.params({"num_parameters": sum(weights.numel() for weights in trained.parameters())})
+        if group.is_first and fine_tune.calibration == "temperature":
+            calibrate(trained, labels, data, params.batch_size)
+            tracker.metrics({"temperature": trained.temperature})
     if not group.is_first:
         return
     _write_curves(epochs, curves)
@@ -105,10 +110,9 @@ def main() -> None:
     """The stage."""
     params = load_params()
     champion = champion_folder(params.continual)
+    model = started_from(params.model)
     with joined() as group:
-        fine_tune(
-            params.base, params.model, params.fine_tune, continual=params.continual, champion=champion, group=group
-        )
+        fine_tune(params.base, model, params.fine_tune, continual=params.continual, champion=champion, group=group)
 
 
 def _searched(best_params: Path, wanted: tuple[str, ...]) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from models.objectives.objective import Total
 from models.objectives.teacher import taught
 from models.processes import Group
 from models.saved import load_model
-from models.spec import ContinualParams, FineTuneParams, ModelParams
+from models.spec import ContinualParams, FineTuneParams, ModelParams, PretrainParams
 from models.stochastic_depth import stochastic_depth
 from models.weights import weights_file
 from tasks import layout
@@ -108,6 +108,7 @@ def job(
         around.enter_context(stochastic_depth(network.backbone, params.stochastic_depth))
         if folder := teacher_folder(params.teacher):
             teacher, card = load_model(folder)
+            teacher.temperature = 1.0  # a student is taught by the scores that were trained
             lessons = taught(network, clips.labels, teacher.to(device), card["labels"], params.teacher, seed=seed)
             objective = Total([objective, around.enter_context(lessons)])
         epochs = fit(
@@ -146,6 +147,19 @@ def job_key(
         sha256_of(weights) if weights else None,
         start_key(continual, champion),
         teacher_note(params.teacher),
+        _arithmetic(),
+    )
+
+
+def pretraining_key(model: ModelParams, params: PretrainParams, data: Path, *, seed: int) -> str:
+    """The same for the weights that pretraining yields."""
+    weights = weights_file(model)
+    return _hash(
+        model.model_dump(mode="json"),
+        params.model_dump(mode="json"),
+        seed,
+        sha256_of(data / layout.MANIFEST.name),
+        sha256_of(weights) if weights else None,
         _arithmetic(),
     )
 

@@ -8,7 +8,16 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from models.errors import UserError
-from models.spec import ContinualParams, FineTuneParams, Fraction, ModelParams, Positive, Section
+from models.spec import (
+    ContinualParams,
+    FineTuneParams,
+    Format,
+    Fraction,
+    ModelParams,
+    Positive,
+    PretrainParams,
+    Section,
+)
 
 PARAMS_FILE = Path("params.yaml")
 
@@ -134,9 +143,12 @@ class FinalJobParams(FineTuneParams):
 
     Attributes:
         from_search: Fields that take the search's best value; the others stay as written here.
+        calibration: ``temperature`` divides the trained model's class scores by one number, fitted on val, so that a
+            confidence of 80% means being right 80% of the time; no answer changes. ``none`` leaves them.
     """
 
     from_search: tuple[str, ...] = ()
+    calibration: Literal["temperature", "none"] = "none"
 
 
 class ViewsParams(Section):
@@ -184,14 +196,37 @@ class EvaluateParams(Section):
     adversarial: AttackParams = AttackParams()
 
 
+class ExportParams(Section):
+    """Which programs the model is also exported as, and which of them may answer in its place.
+
+    Attributes:
+        formats: To make; what is not accepted is left out of the registered version. Empty: the model itself answers.
+        tolerance: Largest difference of any probability from the model's, for ``pt2`` and ``onnx``.
+        int8_max_accuracy_drop: Accuracy that ``int8`` may lose on val, as a share.
+        int8_max_shift: So far may ``int8`` move the embeddings of val together, in their standard deviations; the watch
+            compares what a service logs with the model's own embeddings, and would take more for drift.
+        calibration_clips: Training clips that set the ranges of ``int8``, spread over sources.
+        check_clips: Val clips on which formats are compared, at most, spread over sources.
+    """
+
+    formats: tuple[Format, ...] = ("pt2", "onnx", "int8")
+    tolerance: Positive = 0.001
+    int8_max_accuracy_drop: Fraction = 0.01
+    int8_max_shift: Positive = 0.1
+    calibration_clips: Annotated[int, Field(ge=1)] = 128
+    check_clips: Annotated[int, Field(ge=1)] = 512
+
+
 class ReportParams(Section):
     """What the report shows.
 
     Attributes:
         worst: Clips in the contact sheet of the worst mistakes.
+        explained: Clips, half of them mistakes, of which the report shows where the model looked; 0 for none.
     """
 
     worst: Annotated[int, Field(ge=1, le=500)] = 24
+    explained: Annotated[int, Field(ge=0, le=50)] = 0
 
 
 class JudgeParams(Section):
@@ -337,9 +372,11 @@ class Params(Section):
     validate_: Annotated[ValidateParams, Field(alias="validate")] = ValidateParams()
     model: ModelParams
     continual: ContinualParams = ContinualParams()
+    pretrain: PretrainParams = PretrainParams()
     fine_tune: FinalJobParams = FinalJobParams()
     search: SearchParams = SearchParams()
     evaluate: EvaluateParams = EvaluateParams()
+    export: ExportParams = ExportParams()
     report: ReportParams = ReportParams()
     judge: JudgeParams = JudgeParams()
     promote: PromoteParams = PromoteParams()

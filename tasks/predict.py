@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from models.errors import UserError
+from tasks.registry.choose import choose
 from tasks.registry.client import find_version, registry, version_with_alias
 from tasks.registry.names import CHAMPION
-from tasks.registry.serving import Answer, VideoClassifier
+from tasks.registry.serving import Answer
 from tasks.registry.trust import verified_model
+from tasks.settings import ServeSettings
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,8 @@ def predict(files: Sequence[Path], name: str, *, version: int | None = None) -> 
     wanted = version if version is not None else version_with_alias(client, name, CHAMPION)
     if wanted is None:
         raise UserError(f"{name}: there is no champion; make a version champion with `videoloop promote {name}`")
-    classifier = VideoClassifier.load(verified_model(client, find_version(client, name, wanted)))
+    folder = verified_model(client, find_version(client, name, wanted), to_answer=True)
+    classifier = choose(folder, wanted=ServeSettings().format)
     return [_prediction(path, answer) for path, answer in zip(files, classifier.classify(files), strict=True)]
 
 

@@ -16,12 +16,14 @@ from typing import TYPE_CHECKING, Any
 
 from models.errors import UserError
 from models.saved import read_card
+from models.spec import AnyFormat
 from tasks import layout
 from tasks.decisions import record
+from tasks.exports.outcome import Outcome, headline, read_outcomes, summary
 from tasks.params import Params
 from tasks.registry.client import reachable, registry, report_link, versions_with_key
 from tasks.registry.lock import alone_with
-from tasks.registry.names import CHECKSUMS, COMMIT, DATASET, KEY, WEIGHTS
+from tasks.registry.names import CHECKSUMS, COMMIT, DATASET, EXPORT, KEY, WEIGHTS
 from tasks.registry.trust import registration_key, sha256
 from tasks.settings import settings
 from tasks.tracking import experiment_named, round_run
@@ -58,7 +60,10 @@ def register(workspace: Path, params: Params, *, commit: str, dataset_version: s
         if known := versions_with_key(client, name, KEY, identity.key):
             return _recorded(name, int(known[0].version), client, identity)
         logged = _logged_model(client, name, identity) or _log(client, workspace, params, identity, round_name)
-        version = _create_version(client, name, logged, identity, _description(workspace, params, logged))
+        formats = {f"{EXPORT}.{form}": summary(outcome) for form, outcome in _outcomes(workspace).items()}
+        version = _create_version(
+            client, name, logged, identity.tags | formats, _description(workspace, params, logged)
+        )
         return _recorded(name, version, client, identity)
 
 
@@ -90,6 +95,7 @@ def _identity(workspace: Path, commit: str, dataset_version: str) -> _Identity:
     """Who the version is; checks that what it will carry is there, before anything is logged."""
     card = read_card(workspace / layout.MODEL)
     _metrics(workspace)
+    _outcomes(workspace)
     report = workspace / layout.REPORT
     if not report.is_file():
         raise UserError(f"{report}: there is no report; run `dvc repro` first")
@@ -151,7 +157,7 @@ def _log_results(client: "MlflowClient", workspace: Path, run_id: str, model_id:
     from mlflow.entities import Metric
 
     now = int(time.time() * 1000)
-    values = _headline(_metrics(workspace))
+    values = {**_headline(_metrics(workspace)), **headline(_outcomes(workspace))}
     client.log_batch(run_id, [Metric(key, value, now, 0, model_id=model_id) for key, value in values.items()])
     client.log_artifact(run_id, str(workspace / layout.REPORT))
 
@@ -163,6 +169,10 @@ def _metrics(workspace: Path) -> dict[str, Any]:
     except (FileNotFoundError, ValueError):
         raise UserError(f"{path}: there are no readable metrics; run `dvc repro evaluate`") from None
     return metrics
+
+
+def _outcomes(workspace: Path) -> dict[AnyFormat, Outcome]:
+    return read_outcomes(workspace / layout.FORMATS) if (workspace / layout.FORMATS).exists() else {}
 
 
 def _headline(metrics: dict[str, Any]) -> dict[str, float]:
@@ -185,13 +195,13 @@ def _description(workspace: Path, params: Params, logged: "LoggedModel") -> str:
 
 
 def _create_version(
-    client: "MlflowClient", name: str, logged: "LoggedModel", identity: _Identity, description: str
+    client: "MlflowClient", name: str, logged: "LoggedModel", tags: dict[str, str], description: str
 ) -> int:
     """Create the version; when the answer is lost, ask whether it was created before trying again."""
     from mlflow.exceptions import MlflowException
 
     _create_model(client, name)
-    tags = {**identity.tags, CHECKSUMS: logged.tags[CHECKSUMS]}
+    tags = {**tags, CHECKSUMS: logged.tags[CHECKSUMS]}
     for attempt in range(1, _ATTEMPTS + 1):
         try:
             with _for_one_request():
@@ -205,7 +215,7 @@ def _create_version(
                 )
             return int(created.version)
         except MlflowException as error:
-            if known := versions_with_key(client, name, KEY, identity.key):
+            if known := versions_with_key(client, name, KEY, tags[KEY]):
                 return int(known[0].version)
             if attempt == _ATTEMPTS:
                 raise

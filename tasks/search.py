@@ -21,6 +21,7 @@ from tasks.champion_note import champion_folder, start_key
 from tasks.initial_weights import with_local_weights
 from tasks.overrides import apply_overrides
 from tasks.params import BaseParams, SearchParams, load_params
+from tasks.pretrained import started_from
 from tasks.process import run_stage
 from tasks.settings import settings
 from tasks.slots import Slots, StoppedError, open_slots
@@ -102,7 +103,7 @@ def main() -> None:
     """The stage."""
     params = load_params()
     champion = champion_folder(params.continual)
-    search(params.base, params.model, params.search, continual=params.continual, champion=champion)
+    search(params.base, started_from(params.model), params.search, continual=params.continual, champion=champion)
 
 
 class _Search:

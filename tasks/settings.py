@@ -5,12 +5,13 @@ import os
 import subprocess
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from models.errors import UserError
+from models.spec import AnyFormat
 
 # No telemetry, no chatter, no unpickling; the environment may say otherwise.
 _QUIET = {
@@ -18,6 +19,7 @@ _QUIET = {
     "MLFLOW_LOGGING_LEVEL": "WARNING",
     "DO_NOT_TRACK": "1",
     "DVC_NO_ANALYTICS": "1",
+    "ORT_DISABLE_TELEMETRY": "1",
     "GX_ANALYTICS_ENABLED": "false",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
@@ -142,6 +144,8 @@ class ServeSettings(_FromEnvironment):
         max_wait_ms: A request waits so long for others to share its pass.
         poll_s: The registry is asked so often who is champion.
         device: On which the model computes; default: a GPU where there is one.
+        format: Which of a version's programs answers, ``torch`` for the model itself; a version without it is refused.
+            Default: on a CPU the fastest that gives its registered answer here, on a GPU the model itself.
         log_share: Share of predictions that are logged for the watch, 0 to 1.
         log_max_mb: The oldest logged predictions go when there are more.
     """
@@ -161,6 +165,7 @@ class ServeSettings(_FromEnvironment):
     max_wait_ms: float = Field(default=10.0, ge=0)
     poll_s: float = Field(default=5.0, gt=0)
     device: str = ""
+    format: AnyFormat | Literal[""] = ""
     log_share: float = Field(default=1.0, ge=0, le=1)
     log_max_mb: float = Field(default=512.0, gt=0)
 

@@ -36,11 +36,14 @@ class Backbone(nn.Module):
         num_steps: Size of T of the features.
         stages: Names of submodules, or of parameters that lie in none, from input to output, the stem first. Together
             they hold every parameter exactly once.
+        tokens_place_by_place: Whether a transformer's tokens of a whole clip have all steps of one place beside each
+            other, and not all places of one step.
     """
 
     num_features: int
     num_steps: int
     stages: tuple[str, ...]
+    tokens_place_by_place: bool = False
 
     def stage_parameters(self, stage: str) -> dict[str, nn.Parameter]:
         """The parameters of one of ``stages``, under their names in the backbone."""

@@ -1,10 +1,36 @@
-"""Features from the tokens of a transformer over a whole clip.
+"""Backbones whose tokens are patches, and features from tokens.
 
-Shapes: B clips, T steps, D features.
+Shapes: B clips, C channels, T frames or steps, H height, W width, S patches of a step, D features.
 """
+
+from abc import abstractmethod
 
 import torch
 from torch import Tensor
+
+from models.backbones.family import Backbone
+
+
+class PatchBackbone(Backbone):
+    """A backbone that can leave patches out: what it does not see costs nothing, and can be asked for.
+
+    Attributes:
+        width: Features of a token.
+        tubelet: Frames of a patch.
+        patch: Side of a patch, in pixels.
+    """
+
+    width: int
+    tubelet: int
+    patch: int
+
+    @abstractmethod
+    def embed(self, clip_BCTHW: Tensor) -> Tensor:
+        """``patches_BTSD``: a token a patch that knows its place, row by row."""
+
+    @abstractmethod
+    def encode(self, patches_BTSD: Tensor) -> Tensor:
+        """What the blocks make of these patches, which may be some of those that :meth:`embed` gives."""
 
 
 def beside_class_token(class_BD: Tensor, steps_BTD: Tensor) -> Tensor:

@@ -92,7 +92,7 @@ class Augment:
             return self._rand_augment(recoloured_BCTSS, draws.operation_BL, draws.sign_BL)
         clip_BCTSS = _empty_input(num_clips, num_frames, self._input, clip_BTHWC.device)
         # Clip by clip: what one step leaves in the processor's cache, the next one finds there.
-        resized_CTSS = torch.empty_like(clip_BCTSS[0])
+        resized_CTSS = clip_BCTSS.new_empty(clip_BCTSS.shape[1:])
         for clip in range(num_clips):
             crop_and_resize(clip_BTHWC[clip], boxes_B4[clip].tolist(), resized_CTSS, flip=bool(flip_B[clip]))
             self._recolour(resized_CTSS, factors_B3[clip].tolist(), clip_BCTSS[clip])

@@ -24,7 +24,11 @@ def write_film(store: ClipStore, shard: str, row: int, path: Path) -> None:
         UserError: The shard is missing or damaged.
     """
     times_s = store.times(shard, row)
-    clip_THWC = store.decode(shard, row, range(len(times_s)))
+    encode_film(store.decode(shard, row, range(len(times_s))), times_s, path)
+
+
+def encode_film(clip_THWC: NDArray[np.uint8], times_s: NDArray[np.float64], path: Path) -> None:
+    """Write frames as H.264 in MP4, each at its own time; the same frames give the same bytes."""
     height, width = (side // 2 * 2 for side in clip_THWC.shape[1:3])  # the codec halves its chroma
     with av.open(str(path), "w", format="mp4", options=_CONTAINER) as container:
         stream: Any = container.add_stream("libx264", options=_CODEC)

@@ -1,11 +1,11 @@
-"""The MLflow model as a folder: weights, exported program, preprocessing, the code that serves, checksums."""
+"""The MLflow model as a folder: weights, exported programs, preprocessing, the code that serves, checksums."""
 
 import io
 import json
 import shutil
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
@@ -16,14 +16,18 @@ import pandas as pd
 
 from models.backbones.family import load_family
 from models.clips.manifest import read_manifest
-from models.export import export_program
+from models.errors import UserError
+from models.exports.files import FILES
 from models.saved import CARD, CLIPS, WEIGHTS, load_model
+from models.spec import Format
 from tasks import layout
+from tasks.exports.outcome import read_outcomes
 from tasks.params import Params
-from tasks.registry.names import EXAMPLE, EXAMPLE_ANSWER, MODEL_FOLDER, PREPROCESSING, PROGRAM, REFERENCE
+from tasks.registry.choose import answer_to_example
+from tasks.registry.names import EXAMPLE, EXAMPLE_ANSWER, FORMATS, MODEL_FOLDER, PREPROCESSING, REFERENCE
 from tasks.registry.serving import Preprocessing, VideoClassifier
 from tasks.registry.trust import write_checksums
-from tasks.video.clips import WHOLE, Job, Recipe
+from tasks.video.clips import Recipe
 
 if TYPE_CHECKING:
     from mlflow.models.model import Model
@@ -49,7 +53,6 @@ _REQUIREMENTS_OF_FAMILY = {
     **dict.fromkeys(("c2d", "csn", "i3d", "mvit", "r2plus1d", "slow", "slowfast", "x3d"), ("pytorchvideo",)),
 }
 _USUAL_DURATION_S = 2.0
-_EXAMPLE_LIMIT_S = 10.0
 
 
 def write_package(workspace: Path, params: Params, mlflow_model: "Model", folder: Path) -> str:
@@ -65,7 +68,7 @@ def write_package(workspace: Path, params: Params, mlflow_model: "Model", folder
         The sha256 of ``checksums.json``, which vouches for all files.
 
     Raises:
-        UserError: The model or the manifest are missing or damaged.
+        UserError: The model, the manifest, or a program that was accepted are missing or damaged.
     """
     with tempfile.TemporaryDirectory() as temporary:
         model_folder, code = Path(temporary) / Path(MODEL_FOLDER).name, Path(temporary) / "code"
@@ -100,30 +103,42 @@ def _mlflow_hushed() -> Iterator[None]:
 
 def _write_model(workspace: Path, params: Params, target: Path) -> str:
     source = workspace / layout.MODEL
-    model, card = load_model(source)  # checks the weights against the card
+    _, card = load_model(source)  # checks the weights against the card
     target.mkdir()
     for name in (WEIGHTS, CARD, CLIPS):
         shutil.copyfile(source / name, target / name)
-    export_program(model, target / PROGRAM)
     preprocessing(workspace, params).write(target / PREPROCESSING)
-    _write_example(target)
+    formats = _copy_programs(workspace, target)
+    _write_example(target, formats)
     if (workspace / layout.REFERENCE).exists():  # a version without one is served, and not watched
         shutil.copyfile(workspace / layout.REFERENCE, target / REFERENCE)
     family: str = card["model"]["family"]
     return family
 
 
-def _write_example(folder: Path) -> None:
-    """A video and the answer to it: a service that gives another one elsewhere is broken."""
-    from tasks.video.decode import decode
+def _copy_programs(workspace: Path, target: Path) -> list[Format]:
+    """The programs that may answer in the model's place; a version without any is answered for by the model itself."""
+    if not (workspace / layout.FORMATS).exists():
+        return []
+    outcomes = read_outcomes(workspace / layout.FORMATS)
+    shutil.copyfile(workspace / layout.FORMATS, target / FORMATS)
+    accepted = [name for name in FILES if name in outcomes and outcomes[name].accepted]
+    for name in accepted:
+        source = workspace / layout.PROGRAMS / FILES[name]
+        if not source.is_file():
+            raise UserError(f"{source}: this program was accepted and is missing; run `dvc checkout`")
+        shutil.copyfile(source, target / FILES[name])
+    return accepted
 
-    example = folder / EXAMPLE
-    example.write_bytes(_example_video())
-    classifier = VideoClassifier.load(folder)
-    # The file is our own, so it needs no process of its own.
-    (clip,) = decode(Job(str(example), (WHOLE,), classifier.recipe(_EXAMPLE_LIMIT_S)))
-    answer = classifier.answer(clip)
-    content = {"probabilities": answer.probabilities, "error": answer.error}
+
+def _write_example(folder: Path, formats: Sequence[Format]) -> None:
+    """A video and the answers to it: a service that gives another one elsewhere is broken."""
+    (folder / EXAMPLE).write_bytes(_example_video())
+    answer = answer_to_example(VideoClassifier.load(folder), folder)
+    by_format = {
+        name: answer_to_example(VideoClassifier.load(folder, format=name), folder).probabilities for name in formats
+    }
+    content = {"probabilities": answer.probabilities, "error": answer.error, "by_format": by_format}
     (folder / EXAMPLE_ANSWER).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 

@@ -17,11 +17,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.build import VideoModel
+from models.build import VideoModel, clip_input_of
 from models.clips.augment import Preprocess
-from models.clips.sampling import frame_indices
+from models.clips.sampling import ClipInput, frame_indices
 from models.errors import UserError
-from models.saved import load_model
+from models.exports.formats import read_program
+from models.exports.program import Answering, Program
+from models.saved import load_model, read_card
+from models.spec import AnyFormat, ModelParams
 from tasks.registry.names import PREPROCESSING
 from tasks.video.clips import DecodedClip, Job, Recipe, Refused, Segment
 from tasks.video.pool import decode_all
@@ -90,26 +93,58 @@ class Inference:
 
 
 class VideoClassifier:
-    """A model with everything around it: files in, labels out."""
+    """A model with everything around it: files in, labels out.
+
+    Attributes:
+        labels: In the model's order.
+        format: Which of its programs answers; ``torch`` is the model itself.
+    """
 
     def __init__(
-        self, model: VideoModel, labels: Sequence[str], preprocessing: Preprocessing, device: str = "cpu"
+        self,
+        program: Program,
+        clip_input: ClipInput,
+        labels: Sequence[str],
+        preprocessing: Preprocessing,
+        *,
+        device: str = "cpu",
+        format: AnyFormat = "torch",  # noqa: A002
     ) -> None:
         self.labels = list(labels)
+        self.format = format
         self._device = torch.device(device)
-        self._model = model.eval().to(self._device)
-        self._preprocess = Preprocess(model.clip_input)
+        self._program = program
+        self._clip_input = clip_input
+        self._preprocess = Preprocess(clip_input)
         self._preprocessing = preprocessing
 
     @classmethod
-    def load(cls, folder: Path, device: str = "cpu") -> "VideoClassifier":
-        """Read a model's folder, which was checked before.
+    def of(
+        cls, model: VideoModel, labels: Sequence[str], preprocessing: Preprocessing, device: str = "cpu"
+    ) -> "VideoClassifier":
+        """By ``model`` itself, which goes to ``device``."""
+        program = Answering(model).eval().to(device)
+        return cls(program, model.clip_input, labels, preprocessing, device=device)
+
+    @classmethod
+    def load(
+        cls,
+        folder: Path,
+        device: str = "cpu",
+        format: AnyFormat = "torch",  # noqa: A002
+    ) -> "VideoClassifier":
+        """Read a model's folder, which was checked before; its programs answer on the CPU alone.
 
         Raises:
             UserError: Something in it is missing or damaged.
         """
-        model, card = load_model(folder)
-        return cls(model, card["labels"], Preprocessing.read(folder / PREPROCESSING), device)
+        preprocessing = Preprocessing.read(folder / PREPROCESSING)
+        if format == "torch":
+            model, card = load_model(folder)
+            return cls.of(model, card["labels"], preprocessing, device)
+        card = read_card(folder)
+        clip_input = clip_input_of(ModelParams.model_validate(card["model"]))
+        return cls(read_program(format, folder), clip_input, card["labels"], preprocessing, format=format)
 
     def classify(self, paths: Sequence[Path]) -> Iterator[Answer]:
         """Answer for each of ``paths`` in order; a video that cannot be read does not stop the others."""
@@ -152,7 +187,7 @@ class VideoClassifier:
 
     def noise(self, num_windows: int) -> Tensor:
         """Windows of noise, always the same, for trials without a video."""
-        clip_input, generator = self._model.clip_input, torch.Generator().manual_seed(0)
+        clip_input, generator = self._clip_input, torch.Generator().manual_seed(0)
         shape = (num_windows, clip_input.num_frames, clip_input.size, clip_input.size, 3)
         return self._preprocess(torch.randint(0, 256, shape, generator=generator, dtype=torch.uint8))
 
@@ -161,9 +196,9 @@ class VideoClassifier:
         probabilities, embeddings = [], []
         with torch.inference_mode():
             for clip_BCTSS in torch.split(clip_NCTSS, batch_size):
-                features_BTD = self._model.features(clip_BCTSS.to(self._device))
-                probabilities.append(self._model.head(features_BTD).float().softmax(1).cpu())
-                embeddings.append(features_BTD.float().mean(1).cpu())
+                logits_BK, embedding_BD = self._program(clip_BCTSS.to(self._device))
+                probabilities.append(logits_BK.softmax(1).cpu())
+                embeddings.append(embedding_BD.cpu())
         return Inference(torch.cat(probabilities).numpy(), torch.cat(embeddings).numpy())
 
     def _chosen(self, clip: DecodedClip, times_s: NDArray[np.float64]) -> list[NDArray[np.intp]]:
@@ -178,6 +213,6 @@ class VideoClassifier:
         return [window for window in windows if len(window)]
 
     def _pictures(self, clip: DecodedClip, times_s: NDArray[np.float64], chosen: NDArray[np.intp]) -> Tensor:
-        indices = chosen[frame_indices(times_s[chosen] - times_s[chosen[0]], self._model.clip_input)]
+        indices = chosen[frame_indices(times_s[chosen] - times_s[chosen[0]], self._clip_input)]
         decoded = {index: simplejpeg.decode_jpeg(clip.frames[index], colorspace="RGB") for index in set(indices)}
         return torch.from_numpy(np.stack([decoded[index] for index in indices]))

@@ -12,9 +12,10 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from models.errors import UserError
+from models.exports.files import FILES
 from models.saved import CARD, WEIGHTS
 from tasks.decisions import decision
-from tasks.registry.names import CHECKSUMS, EXAMPLE, EXAMPLE_ANSWER, MODEL_FOLDER, PREPROCESSING
+from tasks.registry.names import CHECKSUMS, EXAMPLE, EXAMPLE_ANSWER, FORMATS, MODEL_FOLDER, PREPROCESSING
 from tasks.settings import settings
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 CHECKSUMS_FILE = "checksums.json"
 _LOGGED_MODEL = "models:/"
 _NEEDED_TO_PREDICT = tuple(f"{MODEL_FOLDER}/{name}" for name in (WEIGHTS, CARD, PREPROCESSING))
-_EXAMPLE = tuple(f"{MODEL_FOLDER}/{name}" for name in (EXAMPLE, EXAMPLE_ANSWER))
+_NEEDED_TO_CHOOSE = tuple(f"{MODEL_FOLDER}/{name}" for name in (EXAMPLE, EXAMPLE_ANSWER, FORMATS, *FILES.values()))
 
 
 def write_checksums(folder: Path) -> str:
@@ -36,18 +37,18 @@ def write_checksums(folder: Path) -> str:
     return sha256(target)
 
 
-def verified_model(client: "MlflowClient", version: "ModelVersion", *, with_example: bool = False) -> Path:
+def verified_model(client: "MlflowClient", version: "ModelVersion", *, to_answer: bool = False) -> Path:
     """The folder with weights, card and preprocessing of ``version``, downloaded where needed and checked.
 
     Args:
         client: Of the registry; not asked when everything was downloaded before.
         version: Which.
-        with_example: Also an example and the answer to it, where they were registered with the version.
+        to_answer: Also its programs, and an example and the answers to it, where they were registered with the version.
 
     Raises:
         UserError: A file is missing or is not what was registered, or videoloop did not register the version.
     """
-    optional = _EXAMPLE if with_example else ()
+    optional = _NEEDED_TO_CHOOSE if to_answer else ()
     return verified_files(client, version, _NEEDED_TO_PREDICT, optional) / MODEL_FOLDER
 
 

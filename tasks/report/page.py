@@ -12,6 +12,7 @@ from tasks import layout
 from tasks.params import BaseParams, EvaluateParams, ReportParams
 from tasks.report import sections
 from tasks.report.environment import page_environment
+from tasks.report.looks import looks
 from tasks.report.pictures import pictures
 from tasks.report.results import read_round
 from tasks.statistics.bootstrap import Interval
@@ -56,9 +57,11 @@ def report(
             training=sections.training(found),
             classes=sections.classes(found, evaluate, base.seed),
             sources=sections.sources(found, evaluate),
+            slices=sections.parts(found, evaluate, base.seed),
             confusion=sections.confusions(found),
             reliability=sections.calibration(found),
             pictures=pictures(found, ClipStore(workspace / layout.SHARDS), report.worst),
+            looks=looks(found, workspace, report.explained),
             parameters={section: list(_flat(values)) for section, values in shown.items()},
             card=found.card,
             manifest_sha256=found.manifest_sha256,

@@ -13,6 +13,7 @@ from tasks.report import plots
 from tasks.report.results import Round
 from tasks.statistics.bootstrap import Interval, source_bootstrap
 from tasks.statistics.proportion import wilson
+from tasks.statistics.slices import SOURCE, slices
 
 _MOST_SOURCES = 40
 _LARGEST_MATRIX = 30
@@ -243,6 +244,40 @@ def classes(found: Round, params: EvaluateParams, seed: int) -> list[Bar]:
         for label, clips in tested(found).groupby("label", sort=True)
     ]
     return sorted(bars, key=lambda bar: bar.interval.estimate)
+
+
+@dataclass(frozen=True)
+class Slices:
+    """Parts of the test split in which the model may be worse.
+
+    Attributes:
+        kinds: What it was cut by, and accuracy of each part.
+        worse: What is worse than the whole beyond chance, the worst first, each with what it was cut by.
+    """
+
+    kinds: list[tuple[str, list[Bar]]]
+    worse: list[tuple[str, Bar]]
+
+
+def parts(found: Round, params: EvaluateParams, seed: int) -> Slices:
+    """Accuracy by hour, light and size, and which of these and of the sources are worse than the whole."""
+    test = tested(found)
+    clips = test[["clip_id", "correct"]].merge(found.manifest, on="clip_id", validate="one_to_one")
+    table = slices(
+        clips, clips["correct"].to_numpy(bool), resamples=params.bootstrap, confidence=params.confidence, seed=seed
+    )
+
+    def bar(row: Any) -> Bar:
+        return Bar(row.slice, Interval(row.accuracy, row.low, row.high), row.clips, strong=row.worse)
+
+    return Slices(
+        [
+            (str(by), [bar(row) for row in rows.itertuples()])
+            for by, rows in table.groupby("by", sort=False)
+            if by != SOURCE
+        ],
+        [(str(row.by), bar(row)) for row in table[table["worse"]].sort_values("accuracy", kind="stable").itertuples()],
+    )
 
 
 def sources(found: Round, params: EvaluateParams) -> tuple[list[Bar], int]:

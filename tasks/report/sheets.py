@@ -55,6 +55,11 @@ def contact_sheet(store: ClipStore, shard: str, row: int, *, columns: int, rows:
     for index, frame_HWC in enumerate(clip_THWC):
         top, left = index // columns * (height + _GAP), index % columns * (width + _GAP)
         sheet_HWC[top : top + height, left : left + width] = _resized(frame_HWC, width, height)
+    return picture_of(sheet_HWC)
+
+
+def picture_of(sheet_HWC: NDArray[np.uint8]) -> Picture:
+    """A picture as it is."""
     jpeg = simplejpeg.encode_jpeg(sheet_HWC, quality=_QUALITY, colorsubsampling="420")
     uri = f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}"
     return Picture(uri, sheet_HWC.shape[1], sheet_HWC.shape[0])

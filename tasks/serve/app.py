@@ -199,6 +199,7 @@ def _health(service: Service) -> dict[str, Any]:
         "ready": live is not None,
         "name": service.name,
         "version": live.version if live else None,
+        "format": live.classifier.format if live else None,
         "since": live.since.isoformat() if live else None,
         "up_to_date": standing.up_to_date,
         "refusal": {"version": refusal.version, "reason": refusal.reason, "at": refusal.at.isoformat()}

@@ -147,7 +147,7 @@ def _with_dependencies(requirements: list[str]) -> set[str]:
 def test_the_model_carries_all_that_was_promised(place):
     folder = _stored()
     assert {path.name for path in (folder / "artifacts" / "model").iterdir()} == {
-        "weights.safetensors", "model.json", "clips.txt", "model.pt2", "preprocessing.json",
+        "weights.safetensors", "model.json", "clips.txt", "preprocessing.json",
         "example.mp4", "example.json",
     }  # fmt: skip
     assert (folder / "artifacts/model/weights.safetensors").read_bytes() == (place / "0" / layout.WEIGHTS).read_bytes()

@@ -28,7 +28,7 @@ def page_file(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
     root = write_results(tmp_path_factory.mktemp("round"), request.param)
     out = root / layout.REPORT
     shown = {"base": {"name": request.param[0]}}
-    report(BaseParams(name="test"), ReportParams(), EvaluateParams(), shown, workspace=root, out=out)
+    report(BaseParams(name="test"), ReportParams(explained=4), EvaluateParams(), shown, workspace=root, out=out)
     slices = [part(kind, name, 0.1 - 0.2 * at) for kind in ("group", "class") for at, name in enumerate(request.param)]
     judged = verdict("blocked", slices=tuple(slices), blocks=("it is slow",), left_out=3)
     out.write_text(with_section(out.read_text(encoding="utf-8"), judged, JudgeParams()), encoding="utf-8")
@@ -78,5 +78,5 @@ def test_the_sections_are_reached_from_the_top(browser: Browser, page_file: Path
     with browser.new_context() as context:
         page, _ = opened(context, page_file)
         links = page.eval_on_selector_all("nav a", "all => all.map(one => one.getAttribute('href'))")
-        assert len(links) == 10
+        assert len(links) == 12
         assert all(page.locator(link).count() == 1 for link in links)

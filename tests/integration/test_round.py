@@ -17,7 +17,7 @@ from tests.support.videos import truncated
 
 pytestmark = pytest.mark.integration
 
-STAGES = ["validate", "search", "fine_tune", "evaluate", "reference", "report"]
+STAGES = ["validate", "pretrain", "search", "fine_tune", "evaluate", "export", "reference", "report"]
 # Every process of the clone that ends tells whose code it ran.
 _WITNESS = """
 import atexit, os, sys
@@ -174,7 +174,7 @@ def test_an_unchanged_round_does_nothing(first: Round, unchanged: Round) -> None
 
 
 def test_a_changed_fine_tune_parameter_runs_fine_tune_and_what_follows(changed: Round) -> None:
-    assert stages_run(changed.said) == ["fine_tune", "evaluate", "reference", "report"]
+    assert stages_run(changed.said) == ["fine_tune", "evaluate", "export", "reference", "report"]
     assert changed.said.count("(up to date)") == 2
     assert changed.aliases == {"champion": 1, "challenger": 2}
     tags = changed.versions[2]

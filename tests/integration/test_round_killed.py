@@ -14,7 +14,7 @@ from tests.support.killing import Running, orphans
 # The first test waits for ten attempts.
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(1800)]
 
-STAGES = ["validate", "search", "fine_tune", "evaluate", "reference", "report"]
+STAGES = ["validate", "pretrain", "search", "fine_tune", "evaluate", "export", "reference", "report"]
 
 
 @dataclass(frozen=True)

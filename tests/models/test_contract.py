@@ -1,6 +1,7 @@
 """What every backbone with every head keeps to. A new family is tested by having a folder."""
 
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import torch
@@ -9,9 +10,10 @@ from torch import Tensor
 from models.backbones.family import family_names, load_family
 from models.build import VideoModel, build_model
 from models.digest import tensors_digest
-from models.export import export_program, load_program
+from models.exports.formats import write_programs
+from models.exports.program import Answering, noise
 from models.saved import load_model, save_model
-from models.spec import HeadParams, ModelParams
+from models.spec import Format, HeadParams, ModelParams
 
 HEADS = ("temporal", "linear")
 NUM_CLASSES = 5
@@ -128,14 +130,22 @@ def test_the_backbone_of_a_saved_model_starts_another(model: VideoModel, params:
     assert tensors_digest(other.backbone.state_dict()) == tensors_digest(model.backbone.state_dict())
 
 
-def test_an_exported_program_says_the_same_for_any_batch(model: VideoModel, tmp_path: Path) -> None:
-    export_program(model, tmp_path / "model.pt2")
-    program = load_program(tmp_path / "model.pt2")
-    model.eval()
+def test_exported_programs_say_the_same_for_any_batch(family: str, tmp_path: Path) -> None:
+    model = build_model(ModelParams(family=family, flavour="debug", head=HeadParams(hidden=16)), NUM_CLASSES, seed=0)
+    calibration = [noise(model.clip_input, num_clips) for num_clips in (2, 3)]
+    made, failed = write_programs(model, get_args(Format), lambda: calibration, tmp_path)
+    assert made.keys() | failed.keys() == set(get_args(Format))
+    assert all(reason.startswith("it cannot be exported: ") for reason in failed.values())
+    assert failed.keys() <= {"int8"}
+    answering = Answering(model.eval())
     with torch.inference_mode():
         for num_clips in (1, 2, 5):
-            expected_BK = model(clips(model, num_clips))
-            torch.testing.assert_close(program(clips(model, num_clips)), expected_BK, rtol=1e-4, atol=1e-4)
+            logits_BK, embedding_BD = answering(clips(model, num_clips))
+            for name, program in made.items():
+                tolerance = 0.5 if name == "int8" else 1e-4
+                found_BK, found_BD = program(clips(model, num_clips))
+                torch.testing.assert_close(found_BK, logits_BK, rtol=tolerance, atol=tolerance)
+                torch.testing.assert_close(found_BD, embedding_BD, rtol=tolerance, atol=tolerance)
 
 
 def test_bfloat16_is_close_to_float32(model: VideoModel) -> None:

@@ -64,7 +64,7 @@ class Running:
 
 
 def classifier(seed: int = 0) -> VideoClassifier:
-    return VideoClassifier(build_model(MODEL, len(LABELS), seed=seed), LABELS, Preprocessing(RECIPE, window_s=2.0))
+    return VideoClassifier.of(build_model(MODEL, len(LABELS), seed=seed), LABELS, Preprocessing(RECIPE, window_s=2.0))
 
 
 def served_version(

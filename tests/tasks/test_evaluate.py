@@ -145,12 +145,58 @@ def test_tables_for_plots(results: Path, metrics: dict):
     assert metrics["ece"] == pytest.approx(gap, abs=1e-5)
 
 
+def test_without_calibration_before_and_after_are_the_same(metrics: dict):
+    assert metrics["temperature"] == 1.0
+    assert metrics["ece_uncalibrated"] == pytest.approx(metrics["ece"], abs=1e-5)
+    assert metrics["loss_uncalibrated"] == pytest.approx(metrics["loss"], abs=1e-5)
+
+
+def test_a_calibrated_model_is_measured_as_it_answers_and_as_it_was(
+    metrics: dict, data: Path, recorder: Recorder, tmp_path: Path
+):
+    calibrated = build_model(MODEL, len(LABELS), seed=3)
+    calibrated.temperature = 0.1
+    save_model(tmp_path / "model", calibrated, MODEL, LABELS)
+    evaluate(BASE, PARAMS, data=data, model=tmp_path / "model", out=tmp_path / "out")
+    found = json.loads((tmp_path / "out" / "metrics.json").read_text(encoding="utf-8"))
+    assert (found["accuracy"], found["temperature"]) == (metrics["accuracy"], 0.1)
+    assert found["loss"] != pytest.approx(metrics["loss"], abs=1e-3)
+    assert found["loss_uncalibrated"] == pytest.approx(metrics["loss"], abs=1e-4)
+    assert found["ece_uncalibrated"] == pytest.approx(metrics["ece"], abs=1e-4)
+
+
+def test_slices_are_measured_and_the_worst_is_named(data: Path, model: Path, recorder: Recorder, tmp_path: Path):
+    def half_in_the_dark(manifest: pd.DataFrame) -> None:
+        manifest["split"] = "test"
+        manifest.loc[manifest["source_id"] == "cam0", "split"] = "train"
+        manifest.loc[manifest["source_id"] == "cam1", "split"] = "val"
+        manifest["source_id"] = manifest["clip_id"]
+        night = manifest["label"] == "left"
+        manifest["captured_at"] = pd.to_datetime("2026-01-01T03:00Z")
+        manifest.loc[~night, "captured_at"] = pd.to_datetime("2026-01-01T13:00Z")
+
+    with torch.no_grad():
+        biased = build_model(MODEL, len(LABELS), seed=3)
+        biased.head.classifier.bias.copy_(torch.tensor([-100.0, 100.0]))
+    save_model(tmp_path / "model", biased, MODEL, LABELS)
+    evaluate(BASE, PARAMS, data=changed(data, tmp_path, half_in_the_dark), model=tmp_path / "model", out=tmp_path / "o")
+    parts = pd.read_csv(tmp_path / "o" / "slices.csv").set_index("slice")
+    assert parts.loc[["00 to 06 h", "12 to 18 h"], "accuracy"].tolist() == [0.0, 1.0]
+    assert parts.index[parts["worse"]].tolist() == ["00 to 06 h"]
+    worst = json.loads((tmp_path / "o" / "metrics.json").read_text(encoding="utf-8"))["worst_slice"]
+    assert (worst["by"], worst["slice"], worst["clips"]) == ("hour of day (UTC)", "00 to 06 h", 12)
+    assert recorder.logged["slice.hour of day UTC: 12 to 18 h"] == 1.0
+    assert recorder.logged["slices_worse"] == 1.0
+
+
 def test_mlflow_gets_numbers_without_names_of_classes_and_all_files(results: Path, metrics: dict, recorder: Recorder):
     assert recorder.logged["accuracy"] == pytest.approx(metrics["accuracy"], abs=1e-6)
     assert recorder.logged["before.majority.accuracy"] == 0.5
     assert "gain.over_initial" in recorder.logged
     assert not [name for name in recorder.logged if "left" in name or "cam4" in name]
-    assert {"metrics.json", "predictions.parquet", "confusion.csv", "reliability.csv"} <= set(recorder.files)
+    assert {"metrics.json", "predictions.parquet", "confusion.csv", "reliability.csv", "slices.csv"} <= set(
+        recorder.files
+    )
 
 
 def test_same_inputs_give_the_same_bytes(results: Path, data: Path, model: Path, recorder: Recorder, tmp_path: Path):

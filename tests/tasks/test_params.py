@@ -46,6 +46,10 @@ def test_an_unknown_section_names_those_that_exist_or_are_near(tmp_path: Path) -
         ({"split__test": 0.9}, "split: .*nothing would be left to train on"),
         ({"judge__class_floors": {"wave": 1.5}}, "judge.class_floors.wave: .*less than or equal to 1.*1.5"),
         ({"judge__promote": "robots"}, "judge.promote: .*'people' or 'auto'.*'robots'"),
+        (
+            {"fine_tune__method": "head", "fine_tune__stochastic_depth": 0.1},
+            "fine_tune: stochastic_depth has no effect",
+        ),
         ({"base__name": "../evil"}, "base.name: .*'../evil'"),
     ],
 )

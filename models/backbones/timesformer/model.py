@@ -25,6 +25,7 @@ class TimeSformer(Backbone):
 
     def __init__(self, flavour: TimeSformerFlavour) -> None:
         super().__init__()
+        self.tokens_place_by_place = True
         clip_input = flavour.clip_input
         config = configuration(
             "timesformer",

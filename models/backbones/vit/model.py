@@ -2,15 +2,16 @@
 
 Layers carry timm's names (``vit_tiny_patch16_224`` and its kin, without the classifier), so that published weights fit.
 
-Shapes: B clips, C channels, T frames, H height, W width, N frames of all clips, L tokens of a frame, D features.
+Shapes: B clips, C channels, T frames, H height, W width, N frames of all clips, S patches
+of a frame, L its tokens, D features.
 """
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.backbones.family import Backbone
 from models.backbones.positions import Positions, resize_on_load
+from models.backbones.tokens import PatchBackbone
 from models.backbones.vit.flavours import ViTFlavour
 
 _EPSILON = 1e-6
@@ -19,13 +20,14 @@ _MLP_RATIO = 4
 _PUBLISHED_SIDE = 224
 
 
-class ViT(Backbone):
+class ViT(PatchBackbone):
     """One feature vector a frame, its class token: ``clip_BCTHW`` to ``features_BTD``."""
 
     def __init__(self, flavour: ViTFlavour) -> None:
         super().__init__()
         width, side = flavour.width, flavour.clip_input.size // flavour.patch
-        self.num_features = width
+        self.num_features = self.width = width
+        self.tubelet, self.patch = 1, flavour.patch
         self.num_steps = flavour.clip_input.num_frames
         self.cls_token = nn.Parameter(torch.empty(1, 1, width))
         self.pos_embed = nn.Parameter(torch.empty(1, 1 + side * side, width))
@@ -44,11 +46,27 @@ class ViT(Backbone):
     def forward(self, clip_BCTHW: Tensor) -> Tensor:
         """Features of each frame on its own."""
         num_clips, _, num_frames, _, _ = clip_BCTHW.shape
-        patches_NLD = self.patch_embed(clip_BCTHW.transpose(1, 2).flatten(0, 1))
-        class_N1D = self.cls_token.expand(num_clips * num_frames, -1, -1)
-        tokens_NLD = torch.cat([class_N1D, patches_NLD], 1) + self.pos_embed
-        class_ND: Tensor = self.norm(self.blocks(tokens_NLD)[:, 0])
-        return class_ND.view(num_clips, num_frames, -1)
+        tokens_NLD = self._encoded(self._embedded(clip_BCTHW))
+        return tokens_NLD[:, 0].view(num_clips, num_frames, -1)
+
+    def embed(self, clip_BCTHW: Tensor) -> Tensor:
+        """A token a patch, with its position in the frame."""
+        num_clips, _, num_frames, _, _ = clip_BCTHW.shape
+        patches_NSD = self._embedded(clip_BCTHW)
+        return patches_NSD.reshape(num_clips, num_frames, -1, self.width)
+
+    def encode(self, patches_BTSD: Tensor) -> Tensor:
+        """Those of a frame attend to each other and to the class token."""
+        return self._encoded(patches_BTSD.flatten(0, 1))[:, 1:].reshape(patches_BTSD.shape)
+
+    def _embedded(self, clip_BCTHW: Tensor) -> Tensor:
+        patches_NSD: Tensor = self.patch_embed(clip_BCTHW.transpose(1, 2).flatten(0, 1))
+        return patches_NSD + self.pos_embed[:, 1:]
+
+    def _encoded(self, patches_NSD: Tensor) -> Tensor:
+        class_N1D = (self.cls_token + self.pos_embed[:, :1]).expand(patches_NSD.shape[0], -1, -1)
+        tokens_NLD: Tensor = self.norm(self.blocks(torch.cat([class_N1D, patches_NSD], 1)))
+        return tokens_NLD
 
 
 class PatchEmbed(nn.Module):
@@ -87,7 +105,8 @@ def initialise(module: nn.Module) -> None:
     """Random weights as of ViT: small normal ones, no biases."""
     if isinstance(module, nn.Linear):
         nn.init.trunc_normal_(module.weight, std=_STD)
-        nn.init.zeros_(module.bias)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
 
 
 class _Attention(nn.Module):

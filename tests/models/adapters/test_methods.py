@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from models.export import export_program
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -15,7 +16,6 @@ from models.backbones.family import family_names, load_family
 from models.build import VideoModel, build_model
 from models.digest import tensors_digest
 from models.errors import UserError
-from models.export import export_program
 from models.loop import Epoch, fit
 from models.parts import is_added
 from models.saved import load_model, save_model

@@ -18,7 +18,7 @@ RECIPE = Recipe(short_side=48, max_fps=10, jpeg_quality=90, min_duration_s=0.5, 
 
 @pytest.fixture(scope="module")
 def classifier():
-    return VideoClassifier(build_model(MODEL, 2, seed=0), LABELS, Preprocessing(RECIPE, window_s=2.0))
+    return VideoClassifier.of(build_model(MODEL, 2, seed=0), LABELS, Preprocessing(RECIPE, window_s=2.0))
 
 
 def test_a_file_and_the_clip_that_was_ingested_from_it_get_the_same_probabilities(classifier, tmp_path):

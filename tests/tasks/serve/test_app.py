@@ -125,6 +125,7 @@ def test_health_and_metrics_say_who_answers(running, film):
     health = running.get("/healthz")
     assert health.status_code == 200
     assert (health.json()["name"], health.json()["version"], health.json()["refusal"]) == ("actions", 1, None)
+    assert health.json()["format"] == "torch"
     page = running.get("/metrics").text
     assert re.search(r'videoloop_serve_requests_total\{status="200"\} [1-9]', page)
     assert "videoloop_serve_pending 0.0" in page

@@ -36,7 +36,7 @@ def version(place):
 @pytest.fixture
 def example(version, tmp_path):
     """The checked folder, as a copy that a test may change."""
-    return shutil.copytree(verified_model(registry(), version, with_example=True), tmp_path / "model")
+    return shutil.copytree(verified_model(registry(), version, to_answer=True), tmp_path / "model")
 
 
 def test_a_version_is_made_ready(version):
@@ -67,6 +67,6 @@ def test_the_example_has_the_answer_of_its_registration(example):
 def test_a_model_that_answers_with_no_numbers_is_refused():
     model = classifier()
     warm(model, 4)
-    torch.nn.init.constant_(next(model._model.head.parameters()), torch.nan)
+    torch.nn.init.constant_(next(model._program.model.head.parameters()), torch.nan)
     with pytest.raises(UserError, match="not finite"):
         warm(model, 4)

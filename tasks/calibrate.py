@@ -1,0 +1,46 @@
+"""Make a trained model as sure as it is right, on clips that it was not trained on.
+
+Legend: N clips, K classes.
+"""
+
+import logging
+import os
+from pathlib import Path
+
+from models.build import VideoModel
+from models.clips.loader import ClipLoader
+from models.clips.manifest import read_manifest
+from models.inference import infer
+from tasks import layout
+from tasks.statistics.temperature import fit_temperature
+
+logger = logging.getLogger(__name__)
+
+_FEWEST_CLIPS, _FEWEST_SOURCES = 50, 3
+"""With fewer the temperature says more about these clips than about others."""
+
+
+def calibrate(model: VideoModel, labels: list[str], data: Path, batch_size: int) -> None:
+    """Set the model's temperature by the labelled clips of val; with too few of them it stays 1, and the log says so.
+
+    Args:
+        model: Trained, on any device.
+        labels: In the order of its classes.
+        data: The dataset's folder.
+        batch_size: Clips a forward pass.
+    """
+    manifest = read_manifest(data / layout.MANIFEST.name)
+    val = manifest[(manifest["split"] == "val") & manifest["label"].isin(labels)]
+    num_sources = val["source_id"].nunique()
+    if len(val) < _FEWEST_CLIPS or num_sources < _FEWEST_SOURCES:
+        logger.warning(
+            "confidence is not calibrated: val has %d labelled clips of %d sources, and it takes %d of %d; ingest more "
+            "sources",
+            *(len(val), num_sources, _FEWEST_CLIPS, _FEWEST_SOURCES),
+        )
+        return
+    device, workers = next(model.parameters()).device, min(os.cpu_count() or 1, 8)
+    loader = ClipLoader(data, val, labels, model.clip_input, batch_size, num_workers=workers, device=device)
+    logits_NK, label_N = infer(model, model, loader, title="calibrate")
+    model.temperature = fit_temperature(logits_NK.cpu().numpy(), label_N.cpu().numpy())
+    logger.info("class scores are divided by %.4f, fitted on %d val clips", model.temperature, len(val))

@@ -1,0 +1,1 @@
+"""Exported programs beside the model: what they say, what they cost, which may answer."""

@@ -1,0 +1,91 @@
+"""Clips on which formats are calibrated and compared.
+
+Legend: N clips.
+"""
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from torch import Tensor
+
+from models.clips.loader import ClipLoader
+from models.clips.manifest import read_manifest
+from models.clips.sampling import ClipInput
+from models.errors import UserError
+
+_CALIBRATION_BATCH = 4
+_COMPARISON_BATCH = 8
+
+
+class ExportClips:
+    """Labelled clips of a dataset as the model takes them.
+
+    Attributes:
+        compared: Rows of the manifest, of the clips to compare on.
+        label_N: Index of each of their labels.
+    """
+
+    def __init__(
+        self,
+        manifest: Path,
+        shards_of: Path,
+        labels: Sequence[str],
+        clip_input: ClipInput,
+        *,
+        num_train: int,
+        num_compared: int,
+        seed: int,
+        compared_on: Sequence[str] = ("val",),
+    ) -> None:
+        """Choose clips, as evenly over sources as there are.
+
+        Args:
+            manifest: The table.
+            shards_of: The dataset's folder.
+            labels: The model's, in order.
+            clip_input: What the model takes.
+            num_train: To calibrate on, at most.
+            num_compared: To compare on, at most.
+            seed: Of the choice.
+            compared_on: Splits to compare on.
+
+        Raises:
+            UserError: There is no labelled clip to calibrate or to compare on.
+        """
+        table = read_manifest(manifest)
+        known = table[table["label"].isin(labels)]
+        self._data, self._labels, self._input = shards_of, list(labels), clip_input
+        self._train = _spread(known[known["split"] == "train"], num_train, seed)
+        self.compared = _spread(known[known["split"].isin(compared_on)], num_compared, seed)
+        for name, clips in (("train", self._train), (" or ".join(compared_on), self.compared)):
+            if clips.empty:
+                raise UserError(f"{manifest}: split: no labelled clip is in {name}; ingest more sources")
+        index_of = {label: index for index, label in enumerate(labels)}
+        self.label_N = np.array([index_of[label] for label in self.compared["label"]])
+
+    def calibration(self) -> Iterator[Tensor]:
+        """``clip_BCTHW`` of training clips, batch by batch."""
+        return self._batches(self._train, _CALIBRATION_BATCH)
+
+    def comparison(self) -> Iterator[Tensor]:
+        """``clip_BCTHW`` of clips to compare on, batch by batch, in their order."""
+        return self._batches(self.compared, _COMPARISON_BATCH)
+
+    def some(self, num_clips: int) -> Tensor:
+        """``clip_BCTHW`` of clips to compare on, again from the first where there are fewer."""
+        chosen = self.compared.iloc[np.arange(num_clips) % len(self.compared)]
+        return next(iter(self._batches(chosen, num_clips)))
+
+    def _batches(self, clips: pd.DataFrame, batch_size: int) -> Iterator[Tensor]:
+        workers = min(os.cpu_count() or 1, 8)
+        loader = ClipLoader(self._data, clips, self._labels, self._input, batch_size, num_workers=workers)
+        return (batch.clip_BCTHW for batch in loader.epoch(0))
+
+
+def _spread(clips: pd.DataFrame, most: int, seed: int) -> pd.DataFrame:
+    drawn = clips.sort_values("clip_id").sample(frac=1.0, random_state=seed)
+    turn_N = drawn.groupby("source_id").cumcount().to_numpy()
+    return drawn.iloc[np.argsort(turn_N, kind="stable")[:most]].reset_index(drop=True)
