@@ -76,7 +76,8 @@ def _trained(
 def _gradients(model: nn.Module, step: Step, clip_BCTHW: Tensor, label_B: Tensor) -> dict[str, Tensor]:
     model.train()
     step.gradients(clip_BCTHW, Target(label_B))
-    return {name: weight.grad.clone() for name, weight in model.named_parameters() if weight.grad is not None}
+    scale = step.state_dict()["scaler"].get("scale", 1.0)
+    return {name: weight.grad / scale for name, weight in model.named_parameters() if weight.grad is not None}
 
 
 def _relative(found: Tensor, exact: Tensor) -> Tensor:

@@ -205,7 +205,7 @@ def _plain(
         else torch.optim.SGD(model.parameters(), lr=1e-2, momentum=0.9)
     )
     half = torch.autocast(device.type, torch.bfloat16) if loop == "plain-bf16" else nullcontext()
-    takes_pathways = params.family == "slowfast"
+    takes_pathways = params.family == "slowfast" and not isinstance(model, _Classifier)
 
     def sent() -> Iterator[tuple[Any, Tensor]]:
         for clip_BCTHW, label_B in loader:
@@ -232,7 +232,7 @@ def _plain_model(params: ModelParams) -> nn.Module:
         ("x3d", "m"): lambda: hub.x3d_m(model_num_class=_NUM_CLASSES),
         ("i3d", "8x8"): lambda: hub.i3d_r50(model_num_class=_NUM_CLASSES),
         ("slowfast", "r50-8x8"): lambda: hub.slowfast_r50(model_num_class=_NUM_CLASSES),
-        ("mvit", "16x4"): lambda: hub.mvit_base_16x4(model_num_class=_NUM_CLASSES),
+        ("mvit", "16x4"): lambda: hub.mvit_base_16x4(head_num_classes=_NUM_CLASSES),
     }
     build = builders.get((params.family, params.flavour))
     # Sizes that pytorchvideo has no name for: the same network as ours, and a plain loop all the same.
