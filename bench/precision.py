@@ -75,9 +75,11 @@ def _trained(
 
 def _gradients(model: nn.Module, step: Step, clip_BCTHW: Tensor, label_B: Tensor) -> dict[str, Tensor]:
     model.train()
+    state = step.state_dict()
+    if state["scaler"]:  # which finds a scale by trying; the first is often too large
+        step.load_state_dict({**state, "scaler": {**state["scaler"], "scale": 1.0}})
     step.gradients(clip_BCTHW, Target(label_B))
-    scale = step.state_dict()["scaler"].get("scale", 1.0)
-    return {name: weight.grad / scale for name, weight in model.named_parameters() if weight.grad is not None}
+    return {name: weight.grad.clone() for name, weight in model.named_parameters() if weight.grad is not None}
 
 
 def _relative(found: Tensor, exact: Tensor) -> Tensor:
