@@ -34,10 +34,10 @@ days: .venv/installed
 	$(BIN)/python -m infra.demo.days --workers 2
 
 test: .venv/installed-test check
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
+	$(BIN)/python -m pytest -n $(WORKERS)
 
 unit: .venv/installed-test
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m "not integration and not gpu"
+	$(BIN)/python -m pytest -n $(WORKERS) -m "not integration and not gpu"
 
 check: .venv/installed-test
 	$(BIN)/ruff check .

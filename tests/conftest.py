@@ -4,8 +4,10 @@ import os
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadFileScheduling
 
 from models.backbones.hugging_face import PACKAGE
 from tasks.settings import hush, settings
@@ -15,11 +17,17 @@ for _name in [name for name in os.environ if name.startswith(("VIDEOLOOP_", "MLF
     del os.environ[_name]
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Servers and killed processes get one worker, one test after the other; other files go wherever there is room."""
-    for item in items:
-        alone = item.get_closest_marker("integration") is not None
-        item.add_marker(pytest.mark.xdist_group("integration" if alone else item.nodeid.partition("::")[0]))
+class _Turns(LoadFileScheduling):
+    """A file's tests share a process; those that start servers or kill processes all share one, and so take turns."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file: str = nodeid.partition("::")[0]
+        return "integration" if file.startswith("tests/integration/") else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling:
+    """Who runs what when several processes share the tests (pytest -n)."""
+    return _Turns(config, log)
 
 
 def pytest_report_header() -> list[str]:
