@@ -65,7 +65,7 @@ def infer(
 
     result_N = torch.empty(0)
     label_N = torch.empty(loader.num_clips, dtype=torch.long, device=device)
-    with _eval(model), one_thread_each(), ThreadPoolExecutor(num_workers, thread_name_prefix=title) as executor:
+    with evaluating(model), one_thread_each(), ThreadPoolExecutor(num_workers, thread_name_prefix=title) as executor:
         batches = tqdm(loader.epoch(epoch), title, len(loader), leave=False, disable=None)
         for batch, result_B in _in_order(executor, one, batches, num_ahead=2 * num_workers):
             if not result_N.numel():
@@ -76,7 +76,8 @@ def infer(
 
 
 @contextmanager
-def _eval(model: nn.Module) -> Iterator[None]:
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """``model`` in eval mode, for a while."""
     was_training = model.training
     model.eval()
     try:

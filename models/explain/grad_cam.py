@@ -26,6 +26,7 @@ from torch.nn import functional as F
 
 from models.backbones.family import Backbone
 from models.build import VideoModel
+from models.inference import evaluating
 
 _ATTENTION = (nn.Softmax, nn.Dropout)
 """What they give in a transformer has four dimensions too, and none of them is height or width."""
@@ -52,7 +53,7 @@ def grad_cam(model: VideoModel, clip_BCTHW: Tensor, class_B: Tensor) -> Tensor:
         ValueError: The backbone makes nothing with height and width on which the score depends.
     """
     num_frames = clip_BCTHW.shape[2]
-    with _eval(model), torch.enable_grad(), _recorded(model.backbone) as seen:
+    with evaluating(model), torch.enable_grad(), _recorded(model.backbone) as seen:
         logits_BK = model(clip_BCTHW.detach().requires_grad_())
         score = logits_BK.gather(1, class_B[:, None]).sum()  # clips do not depend on each other in eval mode
     map_BTHW = _spoken_for(score, seen, _Layout(model.backbone, seen, len(clip_BCTHW)))
@@ -153,13 +154,3 @@ class _Layout:
                 return patches_NPC.reshape(self._num_clips, height, width, steps, -1).permute(0, 4, 3, 1, 2)
             return patches_NPC.reshape(self._num_clips, steps, height, width, -1).permute(0, 4, 1, 2, 3)
         return None
-
-
-@contextmanager
-def _eval(model: nn.Module) -> Iterator[None]:
-    was_training = model.training
-    model.eval()
-    try:
-        yield
-    finally:
-        model.train(was_training)
