@@ -140,12 +140,13 @@ def test_exported_programs_say_the_same_for_any_batch(family: str, tmp_path: Pat
     answering = Answering(model.eval())
     with torch.inference_mode():
         for num_clips in (1, 2, 5):
-            logits_BK, embedding_BD = answering(clips(model, num_clips))
+            clip_BCTHW = clips(model, num_clips)
             for name, program in made.items():
-                tolerance = 0.5 if name == "int8" else 1e-4
-                found_BK, found_BD = program(clips(model, num_clips))
-                torch.testing.assert_close(found_BK, logits_BK, rtol=tolerance, atol=tolerance)
-                torch.testing.assert_close(found_BD, embedding_BD, rtol=tolerance, atol=tolerance)
+                expected = answering(clip_BCTHW)
+                if name == "int8":  # what it loses is measured where it is accepted; here, that batches change nothing
+                    alone = [program(clip) for clip in clip_BCTHW.split(1)]
+                    expected = torch.cat([each[0] for each in alone]), torch.cat([each[1] for each in alone])
+                torch.testing.assert_close(program(clip_BCTHW), expected, rtol=1e-4, atol=1e-4)
 
 
 def test_bfloat16_is_close_to_float32(model: VideoModel) -> None:
