@@ -11,7 +11,7 @@ import pytest
 from tests.support.clone import CLIPS_PER_LABEL, LABELS, NUM_CAMERAS, Clone, clone_in, stages_run
 from tests.support.killing import Running, orphans
 
-# The first test waits for ten attempts.
+# The first test waits for twelve attempts.
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(1800)]
 
 STAGES = ["validate", "pretrain", "search", "fine_tune", "evaluate", "export", "reference", "report"]
@@ -35,9 +35,11 @@ class Moment:
 MOMENTS = [
     Moment("ingest", lambda run: run.wrote("runs/*/data/shards/*")),
     Moment("validate", lambda run: run.wrote("runs/*/results/validate/*")),
+    Moment("pretrain", lambda run: run.runs("tasks.pretrain")),
     Moment("search", lambda run: "trial 0:" in run.said and run.runs("tasks.trial"), whole_group=False),
     Moment("fine_tune", lambda run: "epoch 3 (" in run.said),
     Moment("evaluate", lambda run: run.wrote("runs/*/results/evaluate/*")),
+    Moment("export", lambda run: run.runs("tasks.export")),
     # These are still importing their libraries then, and cannot have asked to die with their parent yet.
     Moment("reference", lambda run: run.runs("tasks.reference"), whole_group=False),
     Moment("report", lambda run: run.runs("tasks.report"), whole_group=False),
@@ -114,6 +116,7 @@ def test_all_attempts_share_one_workspace_and_it_is_gone_in_the_end(clone: Clone
 def test_nothing_half_written_is_in_a_commit(clone: Clone, story: Story) -> None:
     assert clone.git("ls-tree", "-r", "--name-only", "videoloop/latest", "--", "results").splitlines() == [
         "results/evaluate/metrics.json",
+        "results/export/formats.json",
         "results/search/best_params.json",
         "results/validate/summary.json",
     ]
@@ -124,7 +127,7 @@ def test_mlflow_shows_what_was_killed_and_what_ended(clone: Clone, story: Story)
     assert round_run["status"] == "FINISHED"
     nested = [run for run in clone.mlflow_runs() if run["tags"].get("mlflow.parentRunId") == round_run["run_id"]]
     ended = Counter(run["run_name"] for run in nested if run["status"] == "FINISHED")
-    assert ended == dict.fromkeys(["validate", "search", "fine_tune", "evaluate", "report", "register"], 1)
+    assert ended == dict.fromkeys(["validate", "search", "fine_tune", "evaluate", "export", "report", "register"], 1)
     assert {run["status"] for run in nested} == {"FINISHED", "KILLED"}
 
 

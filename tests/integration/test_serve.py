@@ -57,9 +57,9 @@ def home(place, server):
         yield home
 
 
-def _write_wrong_example(folder: Path, write=package._write_example) -> None:
-    write(folder)
-    wrong = {"probabilities": {"left": 0.0, "right": 1.0}, "error": None}
+def _write_wrong_example(folder: Path, formats, write=package._write_example) -> None:
+    write(folder, formats)
+    wrong = {"probabilities": {"left": 0.0, "right": 1.0}, "error": None, "by_format": {}}
     (folder / EXAMPLE_ANSWER).write_text(json.dumps(wrong))
 
 

@@ -28,6 +28,7 @@ PARAMS = {
     "model": MODEL.model_dump(mode="json"),
     "continual": {"rehearsal": {"clips": 6}},
     "fine_tune": {**JOB, "from_search": ["lr"]},
+    "pretrain": {"objective": "none"},
     "search": {"trials": 3, "retrain_trials": 2, "slots": 1, "job": JOB, "space": {"lr": {"low": 1e-4, "high": 0.1}}},
 }
 
