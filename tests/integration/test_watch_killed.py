@@ -346,7 +346,9 @@ def test_each_stage_of_the_retraining_ended_once(clone: Clone, story: Story) -> 
     for round_id in rounds:
         nested = [run for run in runs if run["tags"].get("mlflow.parentRunId") == round_id]
         ended = Counter(run["run_name"] for run in nested if run["status"] == "FINISHED")
-        assert ended == dict.fromkeys(["validate", "search", "fine_tune", "evaluate", "report", "register"], 1)
+        assert ended == dict.fromkeys(
+            ["validate", "search", "fine_tune", "evaluate", "export", "report", "register"], 1
+        )
 
 
 def test_the_watches_of_a_day_share_a_page(clone: Clone, story: Story) -> None:

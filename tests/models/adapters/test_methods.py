@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from models.export import export_program
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -16,6 +15,8 @@ from models.backbones.family import family_names, load_family
 from models.build import VideoModel, build_model
 from models.digest import tensors_digest
 from models.errors import UserError
+from models.exports.formats import write_programs
+from models.exports.program import Answering, noise
 from models.loop import Epoch, fit
 from models.parts import is_added
 from models.saved import load_model, save_model
@@ -161,7 +162,12 @@ def test_a_model_with_adapters_is_exported(pair: tuple[str, str], model: VideoMo
         for name, weights in model.named_parameters():
             if is_added(name):
                 weights.add_(0.1 * torch.randn(weights.shape, generator=torch.Generator().manual_seed(3)))
-    export_program(model, tmp_path / "model.pt2")
+    made, failed = write_programs(model, ["pt2"], list, tmp_path)
+    assert failed == {}
+    clip_BCTHW = noise(model.clip_input, 3)
+    with torch.inference_mode():
+        expected = Answering(model.eval())(clip_BCTHW)
+        torch.testing.assert_close(made["pt2"](clip_BCTHW), expected, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("family", [family for family in FAMILIES if family not in BLOCKS])
