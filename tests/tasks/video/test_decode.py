@@ -194,7 +194,7 @@ class TestRefusal:
         assert any(word in reason_of(path) for word in ("is damaged at", "cannot be decoded beyond"))
 
     def test_flipped_bytes(self, tmp_path: Path) -> None:
-        path = flipped(write_video(tmp_path / "a.mp4", pictures(40), container_options=FAST_START), 0.7)
+        path = flipped(write_video(tmp_path / "a.mp4", pictures(40), container_options=FAST_START), 0.5, num_bytes=1024)
         assert any(word in reason_of(path) for word in ("is damaged at", "cannot be decoded beyond"))
 
     def test_a_list_that_names_other_files(self, tmp_path: Path) -> None:
