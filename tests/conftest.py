@@ -18,11 +18,15 @@ for _name in [name for name in os.environ if name.startswith(("VIDEOLOOP_", "MLF
 
 
 class _Turns(LoadFileScheduling):
-    """A file's tests share a process; those that start servers or kill processes all share one, and so take turns."""
+    """A file's tests share a process; those that start servers or kill processes share one, and so take turns.
+
+    But for the longest, which has a third of their time: the other process has done the rest by then.
+    """
 
     def _split_scope(self, nodeid: str) -> str:
         file: str = nodeid.partition("::")[0]
-        return "integration" if file.startswith("tests/integration/") else file
+        takes_turns = file.startswith("tests/integration/") and not file.endswith("/test_watch_killed.py")
+        return "integration" if takes_turns else file
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling:
