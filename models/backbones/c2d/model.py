@@ -3,7 +3,7 @@
 from torch import nn
 
 from models.backbones.builders import PooledBlocks, create_resnet
-from models.backbones.c2d.flavours import C2DFlavour
+from models.backbones.sizes import ResNetFlavour
 
 _SPATIAL = (1, 1, 1)
 
@@ -11,7 +11,7 @@ _SPATIAL = (1, 1, 1)
 class C2D(PooledBlocks):
     """``clip_BCTHW`` to ``features_BTD``, a step for each two frames and D = 2048."""
 
-    def __init__(self, flavour: C2DFlavour) -> None:
+    def __init__(self, flavour: ResNetFlavour) -> None:
         network = create_resnet(
             stem_dim_out=flavour.stem,
             stem_conv_kernel_size=(1, 7, 7),

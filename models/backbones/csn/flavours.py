@@ -2,11 +2,8 @@
 
 from dataclasses import dataclass
 
+from models.backbones.conventions import strided, whole
 from models.clips.sampling import ClipInput
-
-_MEAN = (0.45, 0.45, 0.45)
-_STD = (0.225, 0.225, 0.225)
-_FPS = 30
 
 
 @dataclass(frozen=True)
@@ -25,7 +22,7 @@ class CSNFlavour:
 
 
 FLAVOURS = {
-    "32x2": CSNFlavour(ClipInput(32, 31 * 2 / _FPS, 224, _MEAN, _STD)),
-    "16x112": CSNFlavour(ClipInput(16, None, 112, _MEAN, _STD)),
-    "debug": CSNFlavour(ClipInput(16, None, 32, _MEAN, _STD), depth=50, stem=2),
+    "32x2": CSNFlavour(strided(32, 2)),
+    "16x112": CSNFlavour(whole(16, 112)),
+    "debug": CSNFlavour(whole(16, 32), depth=50, stem=2),
 }

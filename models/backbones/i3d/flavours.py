@@ -1,29 +1,10 @@
 """Sizes of I3D. As published: 8 frames, every 8th of 30 a second."""
 
-from dataclasses import dataclass
-
-from models.clips.sampling import ClipInput
-
-_MEAN = (0.45, 0.45, 0.45)
-_STD = (0.225, 0.225, 0.225)
-_FPS = 30
-
-
-@dataclass(frozen=True)
-class I3DFlavour:
-    """An I3D and what it takes.
-
-    Attributes:
-        clip_input: Frames, span, size, normalisation.
-        stem: Channels of the first convolution; features are 32 times as many.
-    """
-
-    clip_input: ClipInput
-    stem: int = 64
-
+from models.backbones.conventions import strided, whole
+from models.backbones.sizes import ResNetFlavour
 
 FLAVOURS = {
-    "8x8": I3DFlavour(ClipInput(8, 7 * 8 / _FPS, 224, _MEAN, _STD)),
-    "8x112": I3DFlavour(ClipInput(8, None, 112, _MEAN, _STD)),
-    "debug": I3DFlavour(ClipInput(4, None, 32, _MEAN, _STD), stem=2),
+    "8x8": ResNetFlavour(strided(8, 8)),
+    "8x112": ResNetFlavour(whole(8, 112)),
+    "debug": ResNetFlavour(whole(4, 32), stem=2),
 }

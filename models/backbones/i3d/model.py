@@ -3,7 +3,7 @@
 from torch import nn
 
 from models.backbones.builders import PooledBlocks, create_resnet
-from models.backbones.i3d.flavours import I3DFlavour
+from models.backbones.sizes import ResNetFlavour
 
 _TEMPORAL = (3, 1, 1)
 _SPATIAL = (1, 1, 1)
@@ -12,7 +12,7 @@ _SPATIAL = (1, 1, 1)
 class I3D(PooledBlocks):
     """``clip_BCTHW`` to ``features_BTD`` with half as many steps as frames and D = 2048."""
 
-    def __init__(self, flavour: I3DFlavour) -> None:
+    def __init__(self, flavour: ResNetFlavour) -> None:
         network = create_resnet(
             stem_dim_out=flavour.stem,
             stem_conv_kernel_size=(5, 7, 7),

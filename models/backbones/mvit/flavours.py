@@ -2,11 +2,8 @@
 
 from dataclasses import dataclass
 
+from models.backbones.conventions import strided, whole
 from models.clips.sampling import ClipInput
-
-_MEAN = (0.45, 0.45, 0.45)
-_STD = (0.225, 0.225, 0.225)
-_FPS = 30
 
 
 @dataclass(frozen=True)
@@ -28,14 +25,10 @@ class MViTFlavour:
     published_frames: int = 16
 
 
-def _clip(num_frames: int, stride: int) -> ClipInput:
-    return ClipInput(num_frames, (num_frames - 1) * stride / _FPS, 224, _MEAN, _STD)
-
-
 FLAVOURS = {
-    "16x4": MViTFlavour(_clip(16, 4)),
-    "32x3": MViTFlavour(_clip(32, 3), published_frames=32),
-    "8x112": MViTFlavour(ClipInput(8, None, 112, _MEAN, _STD)),
-    "tiny-8x112": MViTFlavour(ClipInput(8, None, 112, _MEAN, _STD), width=48, num_blocks=6, doublings=(1, 2, 5)),
-    "debug": MViTFlavour(ClipInput(4, None, 32, _MEAN, _STD), width=8, num_blocks=3, doublings=(1, 2)),
+    "16x4": MViTFlavour(strided(16, 4)),
+    "32x3": MViTFlavour(strided(32, 3), published_frames=32),
+    "8x112": MViTFlavour(whole(8, 112)),
+    "tiny-8x112": MViTFlavour(whole(8, 112), width=48, num_blocks=6, doublings=(1, 2, 5)),
+    "debug": MViTFlavour(whole(4, 32), width=8, num_blocks=3, doublings=(1, 2)),
 }

@@ -2,11 +2,8 @@
 
 from dataclasses import dataclass
 
+from models.backbones.conventions import strided, whole
 from models.clips.sampling import ClipInput
-
-_MEAN = (0.45, 0.45, 0.45)
-_STD = (0.225, 0.225, 0.225)
-_FPS = 30
 
 
 @dataclass(frozen=True)
@@ -33,15 +30,11 @@ class SlowFastFlavour:
     beta: int = 8
 
 
-def _clip(num_frames: int) -> ClipInput:
-    return ClipInput(num_frames, (num_frames - 1) * 2 / _FPS, 224, _MEAN, _STD)
-
-
 FLAVOURS = {
-    "r50-4x16": SlowFastFlavour(_clip(32), alpha=8, fusion=5),
-    "r50-8x8": SlowFastFlavour(_clip(32)),
-    "r101-8x8": SlowFastFlavour(_clip(32), depth=101, fusion=5),
-    "r101-16x8": SlowFastFlavour(_clip(64), depth=101, fusion=5, temporal_blocks=6),
-    "16x112": SlowFastFlavour(ClipInput(16, None, 112, _MEAN, _STD)),
-    "debug": SlowFastFlavour(ClipInput(8, None, 32, _MEAN, _STD), depth=18, stem=4, beta=2),
+    "r50-4x16": SlowFastFlavour(strided(32, 2), alpha=8, fusion=5),
+    "r50-8x8": SlowFastFlavour(strided(32, 2)),
+    "r101-8x8": SlowFastFlavour(strided(32, 2), depth=101, fusion=5),
+    "r101-16x8": SlowFastFlavour(strided(64, 2), depth=101, fusion=5, temporal_blocks=6),
+    "16x112": SlowFastFlavour(whole(16, 112)),
+    "debug": SlowFastFlavour(whole(8, 32), depth=18, stem=4, beta=2),
 }

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from models.backbones.family import Backbone
 from models.backbones.hugging_face import configuration, modeling
 from models.backbones.positions import Positions, resize_on_load
-from models.backbones.timesformer.flavours import TimeSformerFlavour
+from models.backbones.sizes import TransformerFlavour
 from models.backbones.tokens import beside_class_token
 
 _PUBLISHED_FRAMES = 8
@@ -23,7 +23,7 @@ class TimeSformer(Backbone):
         UserError: The package ``transformers`` is not installed.
     """
 
-    def __init__(self, flavour: TimeSformerFlavour) -> None:
+    def __init__(self, flavour: TransformerFlavour) -> None:
         super().__init__()
         self.tokens_place_by_place = True
         clip_input = flavour.clip_input

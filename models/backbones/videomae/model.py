@@ -7,8 +7,8 @@ D features.
 from torch import Tensor, nn
 
 from models.backbones.hugging_face import configuration, modeling
+from models.backbones.sizes import TransformerFlavour
 from models.backbones.tokens import PatchBackbone
-from models.backbones.videomae.flavours import VideoMAEFlavour
 
 _TUBELET = 2
 
@@ -24,7 +24,7 @@ class VideoMAE(PatchBackbone):
 
     position_1ND: Tensor
 
-    def __init__(self, flavour: VideoMAEFlavour) -> None:
+    def __init__(self, flavour: TransformerFlavour) -> None:
         super().__init__()
         clip_input = flavour.clip_input
         config = configuration(

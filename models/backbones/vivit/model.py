@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from models.backbones.family import Backbone
 from models.backbones.hugging_face import configuration, modeling
 from models.backbones.positions import Positions, resize_on_load
+from models.backbones.sizes import TransformerFlavour
 from models.backbones.tokens import beside_class_token
-from models.backbones.vivit.flavours import ViViTFlavour
 
 _TUBELET = 2
 _PUBLISHED_STEPS = 16
@@ -24,7 +24,7 @@ class ViViT(Backbone):
         UserError: The package ``transformers`` is not installed.
     """
 
-    def __init__(self, flavour: ViViTFlavour) -> None:
+    def __init__(self, flavour: TransformerFlavour) -> None:
         super().__init__()
         clip_input = flavour.clip_input
         config = configuration(

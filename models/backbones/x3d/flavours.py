@@ -2,11 +2,8 @@
 
 from dataclasses import dataclass
 
+from models.backbones.conventions import strided, whole
 from models.clips.sampling import ClipInput
-
-_MEAN = (0.45, 0.45, 0.45)
-_STD = (0.225, 0.225, 0.225)
-_FPS = 30
 
 
 @dataclass(frozen=True)
@@ -26,15 +23,11 @@ class X3DFlavour:
     num_features: int = 2048
 
 
-def _clip(num_frames: int, stride: int, size: int) -> ClipInput:
-    return ClipInput(num_frames, (num_frames - 1) * stride / _FPS, size, _MEAN, _STD)
-
-
 FLAVOURS = {
-    "xs": X3DFlavour(_clip(4, 12, 160)),
-    "s": X3DFlavour(_clip(13, 6, 160)),
-    "m": X3DFlavour(_clip(16, 5, 224)),
-    "l": X3DFlavour(_clip(16, 5, 312), depth=5.0),
-    "8x112": X3DFlavour(ClipInput(8, None, 112, _MEAN, _STD), depth=1.0),
-    "debug": X3DFlavour(ClipInput(4, None, 32, _MEAN, _STD), width=0.5, depth=0.2, num_features=32),
+    "xs": X3DFlavour(strided(4, 12, 160)),
+    "s": X3DFlavour(strided(13, 6, 160)),
+    "m": X3DFlavour(strided(16, 5, 224)),
+    "l": X3DFlavour(strided(16, 5, 312), depth=5.0),
+    "8x112": X3DFlavour(whole(8, 112), depth=1.0),
+    "debug": X3DFlavour(whole(4, 32), width=0.5, depth=0.2, num_features=32),
 }
