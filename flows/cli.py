@@ -53,7 +53,7 @@ def run(
 ) -> None:
     """Run one round: ingest, validate, search, fine-tune, evaluate, report, register, judge."""
     from infra import servers
-    from tasks.params import PARAMS_FILE, load_params
+    from tasks.params_file import PARAMS_FILE, load_params
     from tasks.repository import demand_ready
     from tasks.workspace import last_source
 
@@ -81,7 +81,7 @@ def ingest(
     """Bring video into data/ of this checkout; `dvc repro` goes on from there."""
     from tasks.ingest import ingest as bring_in
     from tasks.layout import DATA
-    from tasks.params import load_params
+    from tasks.params_file import load_params
     from tasks.workspace import add_data_here
 
     params = load_params()
@@ -108,7 +108,7 @@ def watch(
 ) -> None:
     """Look for change in incoming video, say whether it hurts, and ask for labels or start a retraining if so."""
     from infra import servers
-    from tasks.params import PARAMS_FILE, load_params
+    from tasks.params_file import PARAMS_FILE, load_params
 
     load_params(main_checkout() / PARAMS_FILE)
     servers.connect(console.print)
@@ -251,7 +251,7 @@ def request_labels(
     from tasks.labelling.outputs import read_outputs
     from tasks.labelling.request import request
     from tasks.layout import DATA
-    from tasks.params import load_params
+    from tasks.params_file import load_params
 
     params = load_params()
     labels, seed = params.validate_.labels, params.base.seed
@@ -270,7 +270,7 @@ def receive_labels(
     from tasks.dataset import waits
     from tasks.labelling.receive import receive
     from tasks.layout import DATA, PERSON_LABELS
-    from tasks.params import load_params
+    from tasks.params_file import load_params
     from tasks.watch.adopt import adopt, named_in
     from tasks.workspace import add_data_here
 
@@ -299,7 +299,7 @@ def _say(promotion: "Promotion") -> None:
 
 
 def _default_name() -> str:
-    from tasks.params import load_params
+    from tasks.params_file import load_params
 
     return load_params(main_checkout() / "params.yaml").base.name
 

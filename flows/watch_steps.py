@@ -13,7 +13,7 @@ from prefect.events import Event, Resource
 
 from flows.steps import OUTSIDE
 from tasks.decisions import Decision
-from tasks.params import PARAMS_FILE, load_params
+from tasks.params_file import PARAMS_FILE, load_params
 from tasks.settings import main_checkout, settings
 from tasks.watch.watch import Watched, unanswered
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from infra.servers import healthy, running
 from models.errors import UserError
 from tasks import repository
-from tasks.params import load_params
+from tasks.params_file import load_params
 from tasks.settings import main_checkout, settings
 
 _ROOM_GB = 5.0

@@ -32,7 +32,8 @@ from models.robustness import robust_correct
 from models.saved import load_model
 from models.spec import ModelParams
 from tasks import layout
-from tasks.params import BaseParams, EvaluateParams, load_params
+from tasks.params import BaseParams, EvaluateParams
+from tasks.params_file import load_params
 from tasks.process import run_stage
 from tasks.statistics.bootstrap import is_rough, paired_source_bootstrap, source_bootstrap
 from tasks.statistics.calibration import expected_calibration_error, reliability

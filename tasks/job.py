@@ -138,13 +138,8 @@ def job_key(
     champion: Path | None = None,
 ) -> str:
     """Hash of all that decides a job's weights: a checkpoint under this name belongs to this job and no other."""
-    weights = None if champion else weights_file(model)
     return _hash(
-        model.model_dump(mode="json"),
-        params.model_dump(mode="json"),
-        seed,
-        sha256_of(data / layout.MANIFEST.name),
-        sha256_of(weights) if weights else None,
+        *_asked(model, params, data, seed, None if champion else weights_file(model)),
         start_key(continual, champion),
         teacher_note(params.teacher),
         _arithmetic(),
@@ -153,15 +148,20 @@ def job_key(
 
 def pretraining_key(model: ModelParams, params: PretrainParams, data: Path, *, seed: int) -> str:
     """The same for the weights that pretraining yields."""
-    weights = weights_file(model)
-    return _hash(
+    return _hash(*_asked(model, params, data, seed, weights_file(model)), _arithmetic())
+
+
+def _asked(
+    model: ModelParams, params: FineTuneParams | PretrainParams, data: Path, seed: int, weights: Path | None
+) -> list[Any]:
+    """What decides the weights of any training."""
+    return [
         model.model_dump(mode="json"),
         params.model_dump(mode="json"),
         seed,
         sha256_of(data / layout.MANIFEST.name),
         sha256_of(weights) if weights else None,
-        _arithmetic(),
-    )
+    ]
 
 
 def _network(model: ModelParams, labels: list[str], champion: Champion | None, seed: int) -> VideoModel:

@@ -1,13 +1,9 @@
 """params.yaml, typed: every knob that changes a result. Sections carry the names of the stages that read them."""
 
-import difflib
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-import yaml
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from models.errors import UserError
 from models.spec import (
     ContinualParams,
     FineTuneParams,
@@ -18,8 +14,6 @@ from models.spec import (
     PretrainParams,
     Section,
 )
-
-PARAMS_FILE = Path("params.yaml")
 
 
 class BaseParams(Section):
@@ -382,46 +376,3 @@ class Params(Section):
     promote: PromoteParams = PromoteParams()
     watch: WatchParams = WatchParams()
     pseudo: PseudoParams = PseudoParams()
-
-
-def load_params(path: Path = PARAMS_FILE) -> Params:
-    """Read and check params.yaml.
-
-    Raises:
-        UserError: The file is missing, is not YAML, has an unknown key or a value out of range; the message names the
-            file, the key and the remedy.
-    """
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"{path}: there is no such file; run from the project's folder") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: this is not YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(content, dict):
-        raise UserError(f"{path}: expected sections such as base, model and fine_tune; restore the file from Git")
-    try:
-        return Params.model_validate(content)
-    except ValidationError as error:
-        raise UserError("; ".join(_explain(path, problem) for problem in error.errors())) from None
-
-
-def _explain(path: Path, problem: Any) -> str:
-    key = ".".join(str(part) for part in problem["loc"])
-    if problem["type"] == "extra_forbidden":
-        known = _known_keys(problem["loc"][:-1])
-        close = difflib.get_close_matches(str(problem["loc"][-1]), known, n=1)
-        remedy = f"did you mean {close[0]}?" if close else f"known here: {', '.join(known)}"
-        return f"{path}: {key}: unknown key; {remedy}"
-    if problem["type"] == "missing":
-        return f"{path}: {key}: this key is missing; add it"
-    return f"{path}: {key}: {problem['msg'].removeprefix('Value error, ')} (found {problem['input']!r})"
-
-
-def _known_keys(location: tuple[str | int, ...]) -> list[str]:
-    section: type[Section] = Params
-    for part in location:
-        field = next((f for name, f in section.model_fields.items() if (f.alias or name) == part), None)
-        if field is None or not isinstance(field.annotation, type) or not issubclass(field.annotation, Section):
-            return []
-        section = field.annotation
-    return [field.alias or name for name, field in section.model_fields.items()]

@@ -17,7 +17,8 @@ from models.clips.manifest import labels_of, read_manifest
 from models.errors import UserError
 from models.files import replacing
 from tasks import layout
-from tasks.params import BaseParams, SplitParams, ValidateParams, load_params
+from tasks.params import BaseParams, SplitParams, ValidateParams
+from tasks.params_file import load_params
 from tasks.process import run_stage
 from tasks.settings import settings
 from tasks.tracking import tracked

@@ -22,7 +22,8 @@ from filelock import FileLock, Timeout
 from models.errors import UserError
 from tasks import repository
 from tasks.layout import CHAMPION, DATA
-from tasks.params import PARAMS_FILE, Params, load_params
+from tasks.params import Params
+from tasks.params_file import PARAMS_FILE, load_params
 from tasks.process import run_child
 from tasks.repository import git
 from tasks.settings import Settings, main_checkout, settings

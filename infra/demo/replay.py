@@ -15,7 +15,7 @@ from infra.demo.diary import NEVER, VIDEOLOOP, WEEKLY, Day, look_of, read_day
 from infra.demo.scores import score_version
 from infra.demo.timeline import write_timeline
 from infra.demo.weekly import EVERY_DAYS, Weekly
-from tasks.params import PARAMS_FILE, load_params
+from tasks.params_file import PARAMS_FILE, load_params
 from tasks.repository import demand_ready
 from tasks.settings import main_checkout
 from tasks.watch.champion import champion_of

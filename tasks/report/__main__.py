@@ -1,7 +1,7 @@
 """Write the report of a round: ``python -m tasks.report``."""
 
 from tasks import layout
-from tasks.params import load_params
+from tasks.params_file import load_params
 from tasks.process import run_stage
 from tasks.report.page import report
 from tasks.tracking import tracked

@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from models.errors import UserError
-from tasks.params import load_params
+from tasks.params_file import load_params
 
 ROOT = Path(__file__).parents[2]
 
