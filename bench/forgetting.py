@@ -40,16 +40,16 @@ from tasks.params_file import load_params
 from tasks.statistics.bootstrap import Interval, paired_source_bootstrap
 from tasks.training_clips import labelled_clip_ids
 
-_NUM_TRAIN, _NUM_VAL = 7, 3
+_NUM_LABELLED = 10
 _CLIPS_PER_ACTION = 2
-"""Ten cameras with two labelled clips of each class are twenty a class, of which fourteen are trained on."""
+"""Ten cameras with two labelled clips of each class are twenty a class; those of the last cameras are validated on."""
 
 _MODEL = ModelParams(family="efficientnet_lite0", flavour="8x112", weights="imagenet", head=HeadParams())
 _JOB = FineTuneParams(
     method="head", epochs=30, lr=2e-3, weight_decay=0.02, early_stopping_patience=0, num_threads=1, warmup_epochs=0.5
 )
 
-_FULL = FineTuneParams.model_validate(load_params().fine_tune.model_dump(exclude={"from_search"}))
+_FULL = load_params().fine_tune.job
 
 _WAYS: dict[str, dict[str, Any]] = {
     "new clips alone": {"rehearsal": {"clips": 0}, "distillation": {"weight": 0.0}},
@@ -66,6 +66,7 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--look", default="red_floor", metavar="NAME", help=f"one of {', '.join(LOOKS)} (red_floor)")
     arguments.add_argument("--test-cameras", type=int, default=8, metavar="N", help="cameras to measure on (8)")
+    arguments.add_argument("--val-cameras", type=int, default=3, metavar="N", help="labelled, to validate on (3)")
     arguments.add_argument("--method", choices=("head", "full"), default="head", help="what is trained (head)")
     arguments.add_argument("--way", nargs="+", default=list(_WAYS), metavar="NAME", help="of retraining; default: all")
     arguments.add_argument("--seeds", type=int, default=1, metavar="N", help="how often all of it is trained (1)")
@@ -78,7 +79,7 @@ def main() -> None:
     started_s = time.perf_counter()
     with tempfile.TemporaryDirectory() as temporary:
         folder = options.folder or Path(temporary)
-        bench = _Bench(folder, options.look, options.test_cameras, fine_tune, options.way)
+        bench = _Bench(folder, options.look, options.test_cameras, options.val_cameras, fine_tune, options.way)
         runs = [run for seed in range(options.seeds) for run in bench.runs(seed)]
     _print(pd.DataFrame(runs), options.look)
     print(f"\n{time.perf_counter() - started_s:.0f} s")
@@ -89,6 +90,7 @@ class _Bench:
     folder: Path
     look: str
     num_test: int
+    num_val: int
     fine_tune: FineTuneParams
     ways: list[str]
 
@@ -118,14 +120,18 @@ class _Bench:
         return data
 
     def _rows(self, look: str) -> Iterator[dict[str, str]]:
-        num_cameras = _NUM_TRAIN + _NUM_VAL + self.num_test
+        num_cameras = _NUM_LABELLED + self.num_test
         clips, world = self.folder / look, World(look, batch=0 if look == "base" else 1)
         table = write_world(world, clips, cameras=num_cameras, clips_per_action=_CLIPS_PER_ACTION)
         with table.open(encoding="utf-8") as file:
             for row in csv.DictReader(file):
                 number = int(row["source_id"].rpartition("-")[2])
-                split = "train" if number <= _NUM_TRAIN else "val" if number <= _NUM_TRAIN + _NUM_VAL else "test"
-                yield {**row, "path": str((clips / row["path"]).absolute()), "split": split}
+                yield {**row, "path": str((clips / row["path"]).absolute()), "split": self._split(number)}
+
+    def _split(self, camera: int) -> str:
+        if camera > _NUM_LABELLED:
+            return "test"
+        return "val" if camera > _NUM_LABELLED - self.num_val else "train"
 
 
 class _Test:

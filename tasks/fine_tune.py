@@ -72,7 +72,7 @@ def fine_tune(
         UserError: The data or the search's result are missing or do not fit the parameters, or training diverges.
     """
     found = _searched(best_params, fine_tune.from_search)
-    params = FineTuneParams.model_validate(fine_tune.model_dump(exclude={"from_search", "calibration"}))
+    params = fine_tune.job
     model, params = apply_overrides(model, params, found)
     group = group or Group()
     local = model if champion else with_local_weights(model)

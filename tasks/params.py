@@ -144,6 +144,11 @@ class FinalJobParams(FineTuneParams):
     from_search: tuple[str, ...] = ()
     calibration: Literal["temperature", "none"] = "none"
 
+    @property
+    def job(self) -> FineTuneParams:
+        """The job as written here, before the search's values."""
+        return FineTuneParams.model_validate(self.model_dump(include=set(FineTuneParams.model_fields)))
+
 
 class ViewsParams(Section):
     """Looking at a clip more than once, and taking the mean of what the model says (multi-view testing).
@@ -286,7 +291,7 @@ class WatchParams(Section):
         confidence: Of the intervals of estimated and measured accuracy.
         bootstrap: Resamples of whole sources.
         warm_up_days: A new champion is watched so long before anything is done.
-        cooldown_days: Between two retrainings.
+        cooldown_days: Between two retrainings; about one and the same change it doubles each time.
         runs_per_week: Retrainings that the watch may start in seven days; 0 for none.
         hours_per_week: Hours of training that they may take together.
         attempts: Runs that may fail or be killed for one decision to retrain; after them it is a person's turn.

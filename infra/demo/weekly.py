@@ -1,7 +1,9 @@
 """What the watch is measured against: labels and a retraining every week, whatever happens.
 
-It has its own dataset, begun with round one's, and keeps what the flow would do besides training out of its bill: no
-search, no evaluation, no judge. Labels are of clips drawn at random, as many as people gave videoloop at a time.
+Each retraining is what is usual where nobody watches: afresh, from the weights that round one began with, on all clips
+that have a label by then. It has its own dataset, begun with round one's, and keeps what the flow would do besides
+training out of its bill: no search (round one's values are taken), no evaluation, no judge. Labels are of clips drawn
+at random, as many as a request has.
 """
 
 import shutil
@@ -59,7 +61,7 @@ class Weekly:
         return score(replace(made, clips=clips), shots)
 
     def retrain(self, day: int, week: Sequence[Shot], now: datetime, num_labels: int) -> tuple[int, float]:
-        """Label clips of the week before the end of ``day`` and train on; return the labels and the seconds.
+        """Label clips of the week before the end of ``day`` and train on all; return the labels and the seconds.
 
         What was done already is not done again.
         """
@@ -70,14 +72,12 @@ class Weekly:
         given = self._labels(week, now, num_labels)
         write_label_table(read_label_table(data.parent / PERSON_LABELS) | given, data.parent / PERSON_LABELS)
         adopt(data, params.ingest, params.split, seed=params.base.seed)
-        before, began = self._model(day), time.monotonic()
+        began = time.monotonic()
         trained, labels, _ = job(
             params.model,
             FineTuneParams.model_validate(read_card(self._first.folder)["fine_tune"]),
             data,
             seed=params.base.seed,
-            continual=params.continual,
-            champion=before,
         )
         seconds = time.monotonic() - began
         cost = len(given), round(seconds, 1)

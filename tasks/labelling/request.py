@@ -108,6 +108,7 @@ def request(
     to_judge: int = 0,
     tested_on: Collection[str] = (),
     held_out: Collection[str] = (),
+    usual_MD: NDArray[np.float32] | None = None,
     per_source: int | None = None,
     uncertainty: Literal["margin", "entropy"] = "margin",
     seed: int = 0,
@@ -127,6 +128,7 @@ def request(
         to_judge: So many of these, or more, are of sources that are ``tested_on``, as far as there are such clips.
         tested_on: Sources whose clips judge a model.
         held_out: Sources that nothing is trained on: clips of them are chosen only where others run out.
+        usual_MD: Embeddings of clips of the world as it was, shape (M, D): what looks like them is asked about last.
         per_source: Clips of one source, at most; see :func:`tasks.labelling.choose.choose`.
         uncertainty: See :func:`tasks.labelling.choose.choose`.
         seed: Of the choice.
@@ -137,11 +139,12 @@ def request(
     """
     manifest = read_manifest(data / MANIFEST.name)
     everything, labelled = _open(outputs, manifest, data)
+    known_MD = labelled.embedding_ND if usual_MD is None else np.concatenate([labelled.embedding_ND, usual_MD])
     drawn_B = draw(
         everything.clips["source_id"].tolist(), min(at_random, budget), seed=seed, tested_on=tested_on, least=to_judge
     )
     chosen_B = _most_worth(
-        everything, labelled, drawn_B, budget - len(drawn_B), held_out, per_source, uncertainty, seed
+        everything, known_MD, drawn_B, budget - len(drawn_B), held_out, per_source, uncertainty, seed
     )
     if not len(drawn_B) + len(chosen_B):
         raise UserError(f"{data / MANIFEST.name}: every clip without a label looks exactly like a labelled one")
@@ -205,7 +208,7 @@ def _open(outputs: Outputs, manifest: pd.DataFrame, data: Path) -> tuple[Outputs
 
 def _most_worth(
     everything: Outputs,
-    labelled: Outputs,
+    known_MD: NDArray[np.float32],
     drawn_B: NDArray[np.int64],
     budget: int,
     held_out: Collection[str],
@@ -227,7 +230,7 @@ def _most_worth(
             candidates.probability_NK,
             candidates.clips["source_id"].to_numpy(),
             budget=still,
-            labelled_MD=np.concatenate([labelled.embedding_ND, everything.embedding_ND[asked_B]]),
+            labelled_MD=np.concatenate([known_MD, everything.embedding_ND[asked_B]]),
             per_source=per_source,
             uncertainty=uncertainty,
             seed=seed,

@@ -112,12 +112,15 @@ def decide(findings: Findings, past: Sequence[Past], params: WatchParams) -> Cho
     if last and last.answered is None and last.version == findings.version:
         wait = f"the retraining of {last.now:%Y-%m-%d} has not ended; it is announced again if nobody took it up"
         return Choice("nothing", "wait for the retraining", f"{reason}; {wait}")
-    teaching, needed = findings.overall.teaching, _needed(last, findings, params)
-    if hurts == "yes" and teaching >= needed:
-        return _retrain(findings, retrained, params, reason)
     if hurts == "yes":
         if last and _is_about_this(last, findings, params):
             reason = f"{reason}; {_not_repaired(last, findings)}"
+        if last and findings.now - last.now < (cooldown := _cooldown(retrained, findings, params)):
+            why = f"the last retraining was decided on {last.now:%Y-%m-%d}, and the cooldown is {_days(cooldown)}"
+            return Choice("nothing", "wait: cooldown", f"{reason}; {why}")
+        teaching, needed = findings.overall.teaching, _needed(last, findings, params)
+        if teaching >= needed:
+            return _retrain(findings, retrained, params, reason)
         reason = f"{reason}; {_teach(teaching)} and retraining needs {needed}"
     return _ask(findings, past, params, reason)
 
@@ -216,6 +219,19 @@ def _is_about_this(last: Past, findings: Findings, params: WatchParams) -> bool:
     return last.answered == findings.version and findings.alarm[: len(early)] <= early
 
 
+def _cooldown(retrained: Sequence[Past], findings: Findings, params: WatchParams) -> timedelta:
+    """How long after the last retraining there is none; nor is anybody asked for labels that would wait with it.
+
+    It doubles with each retraining about the same change, as a change that one has not repaired wants more video than
+    that had. So the cost of a change that nothing repairs grows with the logarithm of its age.
+    """
+    if not _is_about_this(retrained[-1], findings, params):
+        return timedelta(days=params.cooldown_days)
+    alarms = {findings.alarm, findings.inherited.alarm if findings.inherited else None}
+    earlier = sum(one.alarm in alarms for one in retrained[:-1])
+    return timedelta(days=params.cooldown_days * 2 ** (1 + earlier))
+
+
 def _needed(last: Past | None, findings: Findings, params: WatchParams) -> int:
     """Labelled clips that can teach without which nothing is retrained: so many that no retraining has had.
 
@@ -225,6 +241,10 @@ def _needed(last: Past | None, findings: Findings, params: WatchParams) -> int:
     if last is None or not is_had or findings.now - last.now >= timedelta(days=params.window_days):
         return params.min_labels
     return last.teaching + params.min_labels
+
+
+def _days(length: timedelta) -> str:
+    return f"{length / timedelta(days=1):g} days"
 
 
 def _teach(teaching: int) -> str:
@@ -244,9 +264,6 @@ def _retrain(findings: Findings, retrained: Sequence[Past], params: WatchParams,
     week = [one for one in retrained if findings.now - one.now < _WEEK]
     hours = sum(one.hours or 0.0 for one in week)
     expected = next((one.hours for one in reversed(retrained) if one.hours), 0.0)
-    if retrained and findings.now - retrained[-1].now < timedelta(days=params.cooldown_days):
-        why = f"the last retraining was decided on {retrained[-1].now:%Y-%m-%d}, and the cooldown is "
-        return Choice("nothing", "wait: cooldown", f"{reason}; {why}{params.cooldown_days:g} days")
     if len(week) >= params.runs_per_week:
         why = f"{len(week)} retrainings in seven days are all that watch.runs_per_week allows"
         return Choice("nothing", "wait: budget", f"{reason}; {why}")

@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from models.errors import UserError
@@ -26,7 +27,7 @@ from tasks.watch.look import look
 from tasks.watch.memory import memory_file, recall, remember, settle
 from tasks.watch.place import alone_watching, incoming_folder, requests_folder
 from tasks.watch.strata import splits_of_sources
-from tasks.watch.window import demand_variety, in_groups, since_change, window_of
+from tasks.watch.window import before_change, demand_variety, in_groups, since_change, window_of
 
 logger = logging.getLogger(__name__)
 
@@ -188,7 +189,8 @@ def _request(champion: Champion, findings: Findings, params: Params, choice: Cho
     try:
         reference = reference_of(champion)
         window = window_of(champion, reference, params.watch, findings.now, ())
-        changed = since_change(in_groups(window.outputs, choice.about), findings.since_in(choice.about))
+        asked_about, since = in_groups(window.outputs, choice.about), findings.since_in(choice.about)
+        changed = since_change(asked_about, since)
         unlabelled = changed.part(changed.clips["label"].isna().to_numpy())
         if not len(unlabelled.clips):
             return Choice("nothing", "wait for video", f"{choice.why}; every clip since the change has a label"), ""
@@ -204,6 +206,7 @@ def _request(champion: Champion, findings: Findings, params: Params, choice: Cho
             to_judge=math.ceil(watch.request_from_test * at_random),
             tested_on=[source for source, split in splits.items() if split == "test"],
             held_out=[source for source, split in splits.items() if split != "train"],
+            usual_MD=np.concatenate([reference.embedding_ND, before_change(asked_about, since).embedding_ND]),
             seed=params.base.seed,
             labels=champion.labels,
         )

@@ -53,6 +53,12 @@ def since_change(outputs: Outputs, since: str | None) -> Outputs:
     return outputs.part(is_since_N) if is_since_N.any() else outputs
 
 
+def before_change(outputs: Outputs, since: str | None) -> Outputs:
+    """Clips of the days before a change; none where that is not known."""
+    is_before_N = (outputs.clips["day"] < since).to_numpy(bool) if since else np.zeros(len(outputs.clips), bool)
+    return outputs.part(is_before_N)
+
+
 def in_groups(outputs: Outputs, groups: Collection[str]) -> Outputs:
     """Clips of some groups; all of them where none is named."""
     return outputs.part(outputs.clips["group"].isin(list(groups)).to_numpy(bool)) if groups else outputs

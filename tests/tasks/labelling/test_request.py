@@ -94,6 +94,15 @@ def test_what_is_drawn_at_random_does_not_depend_on_what_the_model_is_unsure_of(
     assert [row["clip_id"] for row in first[:3]] == [row["clip_id"] for row in second[:3]]
 
 
+def test_what_looks_as_the_world_did_is_not_asked_about(data: Path) -> None:
+    outputs = outputs_of(write_half_labelled(data), LABELS)
+    usual_N = np.arange(len(outputs.clips)) % 2 == 0
+    made = ask(data, outputs, usual_MD=outputs.embedding_ND[usual_N], budget=len(outputs.clips))
+    asked = {row["clip_id"] for row in table_of(made.folder)}
+    everything = {row["clip_id"] for row in table_of(ask(data, outputs, budget=len(outputs.clips)).folder)}
+    assert asked == everything - set(outputs.clips["clip_id"][usual_N])
+
+
 def test_clips_of_sources_that_are_held_out_are_chosen_only_where_others_run_out(data: Path) -> None:
     outputs = outputs_of(write_half_labelled(data), LABELS)
     held_out = ["new0", "new1"]

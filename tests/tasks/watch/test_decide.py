@@ -104,37 +104,55 @@ def test_one_about_an_earlier_champion_is_not_waited_for():
 def test_cooldown():
     choice = decide(findings(BAD), [retrained(1.5)], PARAMS)
     assert (choice.action, choice.what) == ("nothing", "wait: cooldown")
-    assert decide(findings(BAD), [retrained(2.5)], PARAMS).action == "retrain"
+    assert decide(findings(BAD), [retrained(2.5, alarm="another")], PARAMS).action == "retrain"
+
+
+def test_the_cooldown_doubles_with_each_retraining_about_the_same_change():
+    assert "the cooldown is 4 days" in decide(findings(BAD), [retrained(3.5)], PARAMS).why
+    assert decide(findings(BAD), [retrained(4.5)], PARAMS).action == "retrain"
+    first, second = retrained(12, version=1, answered=2), retrained(7.5, version=2, answered=3, alarm=f"{ALARM}, under")
+    found = findings(BAD, alarm=f"{ALARM}, under", days=7).model_copy(
+        update={"inherited": Inherited(version=1, alarm=ALARM, since="2026-02-24")}
+    )
+    assert "the cooldown is 8 days" in decide(found, [first, second], PARAMS).why
+    assert decide(found, [first, replace(second, now=NOW - timedelta(days=8.5))], PARAMS).action == "retrain"
+
+
+def test_nobody_is_asked_for_labels_that_would_wait_for_the_end_of_a_cooldown():
+    assert decide(findings(BAD, labelled=5), [retrained(3.5)], PARAMS).what == "wait: cooldown"
+    assert decide(findings(BAD, labelled=5), [retrained(4.5)], PARAMS).action == "label"
+    assert decide(findings(WIDE, labelled=5), [retrained(3.5)], PARAMS).action == "label"
 
 
 def test_the_budget_of_runs_is_that_of_seven_days():
-    choice = decide(findings(BAD), [retrained(6), retrained(3)], PARAMS)
+    choice = decide(findings(BAD), [retrained(6, alarm="another"), retrained(3, alarm="another")], PARAMS)
     assert choice.what == "wait: budget"
     assert "watch.runs_per_week" in choice.why
-    assert decide(findings(BAD), [retrained(8), retrained(3)], PARAMS).action == "retrain"
+    earlier = [retrained(8, alarm="another"), retrained(3, alarm="another")]
+    assert decide(findings(BAD), earlier, PARAMS).action == "retrain"
     assert decide(findings(BAD), [], WatchParams(runs_per_week=0)).what == "wait: budget"
 
 
 def test_the_budget_of_hours_counts_what_the_next_one_would_take():
     params = WatchParams(hours_per_week=3)
-    assert decide(findings(BAD), [retrained(3, hours=1.4)], params).action == "retrain"
-    assert "watch.hours_per_week" in decide(findings(BAD), [retrained(3, hours=1.6)], params).why
+    assert decide(findings(BAD), [retrained(5, hours=1.4)], params).action == "retrain"
+    assert "watch.hours_per_week" in decide(findings(BAD), [retrained(5, hours=1.6)], params).why
 
 
 class TestNotRepaired:
     def test_a_version_that_is_not_champion_is_not_made_again_from_the_same_labels(self):
-        choice = decide(findings(BAD), [retrained(3, teaching=25)], PARAMS)
+        choice = decide(findings(BAD), [retrained(5, teaching=25)], PARAMS)
         assert choice.action == "label"
         assert "made version 4, which is not champion" in choice.why
         assert "30 labelled clips since the change can teach and retraining needs 45" in choice.why
-        assert decide(findings(BAD, labelled=45), [retrained(3, teaching=25)], PARAMS).action == "retrain"
+        assert decide(findings(BAD, labelled=45), [retrained(5, teaching=25)], PARAMS).action == "retrain"
 
     def test_labels_that_slid_out_of_the_window_are_not_waited_for(self):
         assert decide(findings(BAD), [retrained(6.9, teaching=25)], PARAMS).action == "label"
         assert decide(findings(BAD), [retrained(7, teaching=25)], PARAMS).action == "retrain"
 
     def test_the_champion_that_it_made_is_retrained_on_labels_that_it_was_not_made_with(self):
-        made_it = retrained(3, version=2, answered=3, teaching=25)
+        made_it = retrained(5, version=2, answered=3, teaching=25)
         choice = decide(findings(BAD, days=2, labelled=19), [made_it], PARAMS)
         assert choice.action == "label"
         assert "has not repaired it" in choice.why
