@@ -31,7 +31,7 @@ from models.clips.loader import ClipLoader
 from models.clips.manifest import read_manifest
 from models.features import plain_features
 from models.predict import predict
-from models.saved import save_model
+from models.saved import load_model, save_model
 from models.spec import ContinualParams, FineTuneParams, HeadParams, ModelParams
 from tasks.ingest import ingest
 from tasks.job import job
@@ -55,6 +55,7 @@ _WAYS: dict[str, dict[str, Any]] = {
     "new clips alone": {"rehearsal": {"clips": 0}, "distillation": {"weight": 0.0}},
     "distillation": {"rehearsal": {"clips": 0}},
     "rehearsal": {"distillation": {"weight": 0.0}},
+    "rehearsal of 117": {"rehearsal": {"clips": 117}, "distillation": {"weight": 0.0}},
     "rehearsal, distillation": {},
     "rehearsal, EWC": {"distillation": {"weight": 0.0}, "anchor": {"importance": "fisher", "weight": 300.0}},
     "all clips from scratch": {"start": "scratch"},
@@ -98,10 +99,12 @@ class _Bench:
         """Which test clips the champion, and what comes of it in each way, get right."""
         old, both = self._data("base", ["base"]), self._data(self.look, ["base", self.look])
         train = partial(job, _MODEL, self.fine_tune, seed=seed, feature_cache=self.folder / "features")
-        champion, labels, _ = train(old)
-        test = _Test(both, labels, self.fine_tune.method == "head")
-        kept = self.folder / f"champion-{seed}"
-        save_model(kept, champion, _MODEL, labels, clip_ids=labelled_clip_ids(old))
+        kept = self.folder / f"champion-{self.fine_tune.method}-{seed}"
+        if not kept.exists():
+            made, labels, _ = train(old)
+            save_model(kept, made, _MODEL, labels, clip_ids=labelled_clip_ids(old))
+        champion, card = load_model(kept)
+        test = _Test(both, card["labels"], self.fine_tune.method == "head")
         yield {"way": "champion", **test.right(champion)}
         for way in self.ways:
             continual = ContinualParams.model_validate(_WAYS[way])

@@ -21,11 +21,12 @@ import torch
 from numpy.typing import NDArray
 
 from bench.machine import describe
+from bench.shuffled import Shuffled
 from models.adapters.delta import base_digest, save_delta
 from models.adapters.method import attach
 from models.adapters.sites import BLOCKS
 from models.build import VideoModel, build_model
-from models.clips.loader import Batch, ClipLoader
+from models.clips.loader import ClipLoader
 from models.clips.manifest import read_manifest
 from models.errors import UserError
 from models.inference import Loader
@@ -62,6 +63,7 @@ def main() -> None:
     arguments.add_argument("--family", default="efficientnet_lite0", metavar="NAME", help="(efficientnet_lite0)")
     arguments.add_argument("--flavour", default="8x112", metavar="NAME", help="(8x112)")
     arguments.add_argument("--weights", default="imagenet", metavar="NAME", help="as in params.yaml (imagenet)")
+    arguments.add_argument("--hidden", type=int, default=64, metavar="N", help="width of the temporal head (64)")
     arguments.add_argument("--method", nargs="+", default=_METHODS, choices=_METHODS, metavar="NAME", help="which rows")
     arguments.add_argument(
         "--lr", nargs="+", type=float, default=[1e-3, 3e-3], metavar="X", help="rates to choose from"
@@ -92,6 +94,7 @@ class _Row:
     family: str
     flavour: str
     weights: str
+    hidden: int
     method: str
     seed: int
     epochs: int
@@ -120,7 +123,7 @@ class _Bench:
         for seed in range(options.seeds):
             for weights in dict.fromkeys([options.weights, "none"]):
                 for method in options.method:
-                    row = _Row(options.family, options.flavour, weights, method, seed, options.epochs)
+                    row = _Row(options.family, options.flavour, weights, options.hidden, method, seed, options.epochs)
                     is_wanted = weights == options.weights or method in _FROM_SCRATCH
                     if is_wanted and (method != "AIM" or fits_aim) and asdict(row) not in there:
                         yield row
@@ -134,10 +137,9 @@ class _Bench:
         return best | {"rates_tried": self._options.lr}
 
     def _trained(self, row: _Row, lr: float) -> dict[str, Any]:
-        options, name = self._options, "linear" if row.method == "linear probe" else "temporal"
-        params = ModelParams(
-            family=row.family, flavour=row.flavour, weights=row.weights, head=HeadParams.model_validate({"name": name})
-        )
+        options, is_linear = self._options, row.method == "linear probe"
+        head = HeadParams(name="linear") if is_linear else HeadParams(name="temporal", hidden=row.hidden)
+        params = ModelParams(family=row.family, flavour=row.flavour, weights=row.weights, head=head)
         job = FineTuneParams.model_validate(
             {
                 "epochs": options.head_epochs if row.method in ("linear probe", "head") else options.epochs,
@@ -146,7 +148,7 @@ class _Bench:
                 **_TRAINED.get(row.method, {"method": "head"}),
             }
         )  # fmt: skip
-        key = f"{row.family}-{row.flavour}-{row.weights}-{row.method}-{row.seed}-{lr:g}".replace("/", "_")
+        key = f"{row.family}-{row.flavour}-{row.weights}-{row.hidden}-{row.method}-{row.seed}-{lr:g}".replace("/", "_")
         folder = options.out.with_suffix("") / key
         model = build_model(params, len(self._labels), seed=row.seed).to(self._device)
         base = base_digest(model)
@@ -167,7 +169,7 @@ class _Bench:
         assert model.trained is not None
         return {
             **self._measured(self._right(model, test)),
-            "shuffled": float(self._right(model, _Shuffled(test, row.seed)).mean()),
+            "shuffled": float(self._right(model, Shuffled(test, row.seed)).mean()),
             "lr": lr,
             "val_loss": min(epoch.val_loss for epoch in epochs),
             "trained": model.trained.num_trained,
@@ -193,28 +195,6 @@ class _Bench:
         source_N = self._clips["test"]["source_id"].to_numpy()
         interval = source_bootstrap(right_N, source_N, resamples=2000, confidence=0.95, seed=0)
         return {"accuracy": interval.estimate, "low": interval.low, "high": interval.high, "clips": len(right_N)}
-
-
-class _Shuffled:
-    """A loader whose clips have their frames in random order, another one for each clip."""
-
-    def __init__(self, loader: Loader, seed: int) -> None:
-        self._loader = loader
-        self._seed = seed
-
-    @property
-    def num_clips(self) -> int:
-        return self._loader.num_clips
-
-    def __len__(self) -> int:
-        return len(self._loader)
-
-    def epoch(self, number: int, **options: Any) -> Iterator[Batch]:
-        for batch in self._loader.epoch(number, **options):
-            num_frames = batch.clip_BCTHW.shape[2]
-            orders = [np.random.default_rng([self._seed, int(at)]).permutation(num_frames) for at in batch.index_B]
-            clips = [clip[:, torch.from_numpy(order)] for clip, order in zip(batch.clip_BCTHW, orders, strict=True)]
-            yield Batch(torch.stack(clips), batch.label_B, batch.index_B)
 
 
 def _read(path: Path) -> list[dict[str, Any]]:

@@ -44,6 +44,7 @@ def main() -> None:
                 process.kill()
                 process.wait()
                 kills += 1
+                print(f"killed {kills} times", end="\r", flush=True)
                 continue
             ended += 1
             equal += (home / "out").read_text() == wanted
