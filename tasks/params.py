@@ -301,6 +301,7 @@ class WatchParams(Section):
             say that drift does no harm, or, where harm is not known or labels are too few to learn from, before they
             are asked again.
         request_clips: Clips that people are asked to label at a time.
+        request_clips_per_week: And in seven days.
         request_at_random: So many of them are drawn at random, and accuracy is measured on these: of the others the
             champion is unsure, so that it seems worse than it is. Fewer than half as many labels that measure do not
             show that drift does no harm.
@@ -329,6 +330,7 @@ class WatchParams(Section):
     min_labels: Annotated[int, Field(ge=1)] = 20
     patience_days: Annotated[float, Field(ge=0.0)] = 7.0
     request_clips: Annotated[int, Field(ge=1)] = 60
+    request_clips_per_week: Annotated[int, Field(ge=1)] = 480
     request_at_random: Annotated[int, Field(ge=0)] = 30
     request_from_test: Fraction = 0.5
     shown_clips: Annotated[int, Field(ge=1, le=100)] = 12

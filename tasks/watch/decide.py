@@ -33,6 +33,7 @@ class Past:
         teaching: Labelled clips of its window that could teach.
         about: Groups that its labelling request was about; none where it was about all.
         labels: Labels that people have given to the clips of its request.
+        clips: That its request asked about.
     """
 
     key: str
@@ -47,6 +48,7 @@ class Past:
     teaching: int = 0
     about: tuple[str, ...] = ()
     labels: int = 0
+    clips: int = 0
 
 
 @dataclass(frozen=True)
@@ -73,16 +75,18 @@ class Choice:
         what: The same for people, in a few words.
         why: In a sentence or two.
         about: Groups whose clips are asked about; all clips where there are none.
+        clips: That people are asked about, at most.
     """
 
     action: Action
     what: str
     why: str
     about: tuple[str, ...] = ()
+    clips: int = 0
 
 
 def decide(findings: Findings, past: Sequence[Past], params: WatchParams) -> Choice:
-    """Drift and harm together retrain, within the budget; drift alone is benign; harm unknown asks for labels.
+    """Drift and harm together retrain, drift alone is benign, harm unknown asks for labels; all within budgets.
 
     An estimate is enough to say that drift hurts. That it does not, labels have to measure; only where people do not
     answer within ``watch.patience_days`` an estimate may say so alone. A group that has changed, and of which
@@ -93,6 +97,11 @@ def decide(findings: Findings, past: Sequence[Past], params: WatchParams) -> Cho
         past: Earlier decisions about the same registered model, the oldest first.
         params: Section ``watch``.
     """
+    choice = _wanted(findings, past, params)
+    return _within_labels(choice, findings, past, params) if choice.action == "label" else choice
+
+
+def _wanted(findings: Findings, past: Sequence[Past], params: WatchParams) -> Choice:
     if findings.halted:
         return Choice("nothing", "nothing was judged", findings.halted)
     if findings.alarm is None:
@@ -123,6 +132,16 @@ def decide(findings: Findings, past: Sequence[Past], params: WatchParams) -> Cho
             return _retrain(findings, retrained, params, reason)
         reason = f"{reason}; {_teach(teaching)} and retraining needs {needed}"
     return _ask(findings, past, params, reason)
+
+
+def _within_labels(choice: Choice, findings: Findings, past: Sequence[Past], params: WatchParams) -> Choice:
+    """People are asked about so many clips in seven days and no more, however long the watch stays unsure."""
+    asked = sum(one.clips for one in past if one.action == "label" and findings.now - one.now < _WEEK)
+    left = params.request_clips_per_week - asked
+    if left < 1:
+        why = f"people were asked about {asked} clips in seven days, all that watch.request_clips_per_week allows"
+        return Choice("nothing", "wait: labelling budget", f"{choice.why}; {why}")
+    return replace(choice, clips=min(params.request_clips, left))
 
 
 def harm_of(findings: Findings, params: WatchParams) -> Hurt:

@@ -196,12 +196,12 @@ def _request(champion: Champion, findings: Findings, params: Params, choice: Cho
             return Choice("nothing", "wait for video", f"{choice.why}; every clip since the change has a label"), ""
         splits, watch = splits_of_sources(reference), params.watch
         # Drawn from some groups alone, they would measure these and be taken for a draw from all.
-        at_random = 0 if choice.about else min(watch.request_at_random, watch.request_clips)
+        at_random = 0 if choice.about else min(watch.request_at_random, choice.clips)
         made = request(
             unlabelled,
             incoming_folder(champion.recipe),
             requests_folder(),
-            budget=watch.request_clips,
+            budget=choice.clips,
             at_random=at_random,
             to_judge=math.ceil(watch.request_from_test * at_random),
             tested_on=[source for source, split in splits.items() if split == "test"],
@@ -228,6 +228,7 @@ def past_decisions(name: str) -> list[Past]:
 
 
 def _past(row: Decision, answer: dict[str, Any], labels: Mapping[str, str]) -> Past:
+    asked = clips_of(Path(row.evidence["request"])) if row.evidence["request"] else []
     return Past(
         row.key,
         row.evidence["version"],
@@ -240,7 +241,8 @@ def _past(row: Decision, answer: dict[str, Any], labels: Mapping[str, str]) -> P
         row.evidence["alarm"],
         row.evidence.get("teaching", row.evidence["labelled"]),
         tuple(row.evidence.get("about", ())),
-        len(labels.keys() & set(clips_of(Path(row.evidence["request"])))) if row.evidence["request"] else 0,
+        len(labels.keys() & set(asked)),
+        len(asked),
     )
 
 

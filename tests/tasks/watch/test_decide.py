@@ -124,6 +124,16 @@ def test_nobody_is_asked_for_labels_that_would_wait_for_the_end_of_a_cooldown():
     assert decide(findings(WIDE, labelled=5), [retrained(3.5)], PARAMS).action == "label"
 
 
+def test_people_are_asked_about_no_more_clips_in_a_week_than_they_have_time_for():
+    params = WatchParams(request_clips=60, request_clips_per_week=100)
+    assert decide(findings(WIDE), [], params).clips == 60
+    earlier = [replace(asked(6, version=1), clips=50, labels=3), replace(asked(8, version=1), clips=60)]
+    assert decide(findings(WIDE), earlier, params).clips == 50
+    choice = decide(findings(WIDE), [*earlier, replace(asked(1, version=1), clips=50, labels=3)], params)
+    assert (choice.action, choice.what) == ("nothing", "wait: labelling budget")
+    assert "100 clips in seven days" in choice.why
+
+
 def test_the_budget_of_runs_is_that_of_seven_days():
     choice = decide(findings(BAD), [retrained(6, alarm="another"), retrained(3, alarm="another")], PARAMS)
     assert choice.what == "wait: budget"
