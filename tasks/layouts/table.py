@@ -9,6 +9,7 @@ import pandas as pd
 
 from models.clips.manifest import SPLITS
 from models.errors import UserError
+from tasks.layouts.boxes import are_boxes, boxes_refused
 from tasks.layouts.claim import Claim, checked_label
 from tasks.video.clips import Segment
 
@@ -55,6 +56,8 @@ def _read_table(path: Path) -> pd.DataFrame:
 
 def _check_columns(path: Path, columns: list[str], needed: tuple[str, ...]) -> None:
     for column in columns:
+        if are_boxes(column):
+            raise UserError(f"{path}: column {column!r}: {boxes_refused()}")
         if column not in COLUMNS:
             close = difflib.get_close_matches(column.strip().lower(), COLUMNS, n=1)
             remedy = f"did you mean {close[0]}?" if close else f"known are {', '.join(COLUMNS)}"

@@ -1,37 +1,103 @@
-"""What a person hands over: a folder per class, or a table. Nothing is decoded here, and nothing is written."""
+"""What a person hands over, and how it lies there. Nothing is decoded here, and nothing is written."""
 
+import logging
 from pathlib import Path
 
 from models.errors import UserError
+from tasks.layouts.boxes import refuse_boxes
 from tasks.layouts.claim import Claim
+from tasks.layouts.cvat import CVAT
 from tasks.layouts.folder import read_folder
+from tasks.layouts.hmdb51 import HMDB51
+from tasks.layouts.kinetics import KINETICS
+from tasks.layouts.listed import Layout, read_lists
+from tasks.layouts.something import SOMETHING
 from tasks.layouts.table import TABLE_NAMES, TABLE_SUFFIXES, read_table
-from tasks.layouts.tree import tree_of
+from tasks.layouts.tree import Tree, tree_of
+from tasks.layouts.ucf101 import UCF101
+from tasks.params import LayoutName, SplitParams
+
+logger = logging.getLogger(__name__)
+
+_LISTED = {layout.name: layout for layout in (UCF101, HMDB51, KINETICS, SOMETHING, CVAT)}
+# Lists lie beside the videos' folders, not among a million files.
+_LIST_DEPTH = 3
 
 
-def read_claims(source: Path, *, has_labels: bool = True) -> list[Claim]:
+def read_claims(
+    source: Path,
+    *,
+    has_labels: bool = True,
+    layout: LayoutName = "auto",
+    official: int = 1,
+    split: SplitParams | None = None,
+) -> list[Claim]:
     """List the clips of ``source``, in a stable order.
 
-    A folder that holds ``clips.csv`` or ``clips.parquet`` is read as that table.
+    A folder that holds ``clips.csv`` or ``clips.parquet`` is read as that table; one with the lists of a well-known
+    dataset as that; any other as a folder per class. What it is read as is said.
 
     Args:
-        source: The folder or the table; see :func:`tasks.layouts.folder.read_folder` and
-            :func:`tasks.layouts.table.read_table`.
+        source: The folder, the table, or the list; ``tasks/layouts`` says how each is read.
         has_labels: Whether it says what its clips show.
+        layout: How it lies there; ``auto`` looks.
+        official: Which of a dataset's official splits counts.
+        split: Section ``split``; with ``by: given`` clips that are in no official split are left out, and clips to
+            validate on are held out of those to train on where there are none.
 
     Raises:
-        UserError: There is nothing to read, or the table contradicts itself; the message names the place and a remedy.
+        UserError: There is nothing to read, or it contradicts itself; the message names the place and a remedy.
     """
     try:
-        if source.is_dir():
-            tables = [source / name for name in TABLE_NAMES if (source / name).is_file()]
-            if tables:
-                return read_table(tables[0], has_labels=has_labels)
-            return read_folder(tree_of(source), has_labels=has_labels)
         if not source.exists():
             raise UserError(f"{source}: there is no such file or folder; give a folder per class, or a table")
-        if source.suffix.lower() not in TABLE_SUFFIXES:
-            raise UserError(f"{source}: a folder per class or a table (.csv, .parquet) is expected")
-        return read_table(source, has_labels=has_labels)
+        if (table := _table(source, layout)) is not None:
+            refuse_boxes([table])
+            logger.info("%s: read as a table of clips", table)
+            return read_table(table, has_labels=has_labels)
+        tree = tree_of(source if source.is_dir() else source.parent)
+        found, lists = _recognised(source, tree, layout)
+        if found is None:
+            logger.info("%s: read as a folder per %s", source, "class" if has_labels else "source")
+            return read_folder(tree, has_labels=has_labels)
+        return read_lists(found, lists, tree, has_labels=has_labels, official=official, split=split)
     except PermissionError as error:
         raise UserError(f"{error.filename or source}: no permission to read; grant it, or choose another") from None
+
+
+def _table(source: Path, layout: LayoutName) -> Path | None:
+    """The table that ``source`` is or holds, where it is to be read as one."""
+    if layout not in ("auto", "table"):
+        return None
+    if source.is_dir():
+        table = next((source / name for name in TABLE_NAMES if (source / name).is_file()), None)
+        if table is None and layout == "table":
+            raise UserError(f"{source}: there is no table here; name it {' or '.join(TABLE_NAMES)}, or give its path")
+        return table
+    if layout == "auto" and any(known.find([source]) for known in _LISTED.values()):
+        return None
+    if source.suffix.lower() not in TABLE_SUFFIXES:
+        raise UserError(f"{source}: a folder per class or a table (.csv, .parquet) is expected")
+    return source
+
+
+def _recognised(source: Path, tree: Tree, layout: LayoutName) -> tuple[Layout | None, list[Path]]:
+    """The layout whose lists lie there, and the lists; None for a folder per class."""
+    if layout == "folder":
+        return None, []
+    near = [path for path in tree.others if len(path.relative_to(tree.root).parts) <= _LIST_DEPTH]
+    candidates = near if source.is_dir() else [source]
+    if layout != "auto":
+        wanted = _LISTED[layout]
+        if not (lists := wanted.find(candidates)):
+            raise UserError(
+                f"{source}: {wanted.title} has {wanted.lists}, and none is here; set --layout to what it is"
+            )
+        return wanted, lists
+    found = [(known, lists) for known in _LISTED.values() if (lists := known.find(candidates))]
+    if len(found) > 1:
+        titles, names = " and ".join(known.title for known, _ in found), " or ".join(known.name for known, _ in found)
+        raise UserError(f"{source}: the lists of {titles} lie here; say which counts: --layout {names}")
+    if not found:
+        refuse_boxes(candidates)
+    return found[0] if found else (None, [])
