@@ -75,7 +75,7 @@ def ingest(
     new one replaces it.
 
     Args:
-        source: A folder per class or a table; see :func:`tasks.video.sources.read_claims`.
+        source: A folder per class, a table, or a well-known dataset; see :func:`tasks.video.sources.read_claims`.
         data: The dataset's folder; made if it is missing. Beside it may lie the label table.
         ingest: Section ``ingest``.
         split: Section ``split``; None where nothing will be trained on here, so that labels may be few and splits none.
@@ -87,7 +87,9 @@ def ingest(
         UserError: The source cannot be used as it is; the manifest is as it was.
     """
     recipe, limits = Recipe.of(ingest), Limits.of(ingest.limits)
-    claims = read_claims(source, has_labels=has_labels)
+    claims = read_claims(
+        source, has_labels=has_labels, layout=ingest.layout, official=ingest.official_split, split=split
+    )
     by_person = read_label_table(data.parent / PERSON_LABELS.name)
     with alone_in(data):
         known = known_clips(data)
@@ -203,7 +205,7 @@ def _terms(recipe: Recipe, limits: Limits) -> str:
 def main() -> None:
     """Ingest the labelled source that the command line names into ``data/``."""
     if len(sys.argv) != 2:
-        raise UserError("usage: python -m tasks.ingest SOURCE (a folder per class, or a table)")
+        raise UserError("usage: python -m tasks.ingest SOURCE (a folder per class, a table, or a well-known dataset)")
     params = load_params()
     summary = ingest(Path(sys.argv[1]), DATA, params.ingest, params.split, seed=params.base.seed)
     logger.info(

@@ -15,6 +15,8 @@ from models.spec import (
     Section,
 )
 
+LayoutName = Literal["auto", "folder", "table", "ucf101", "hmdb51", "kinetics", "something", "cvat"]
+
 
 class BaseParams(Section):
     """What every stage may read.
@@ -60,6 +62,9 @@ class IngestParams(Section):
         jpeg_quality: Of the stored frames.
         clips_per_shard: Clips in one shard, at most.
         limits: What decoding one file may cost.
+        layout: How a labelled source lies on the disk; ``auto`` looks at what is there.
+        official_split: Which of a dataset's official splits counts (UCF101 and HMDB51 have three), with
+            ``split.by: given``.
     """
 
     short_side: Annotated[int, Field(ge=16, le=2160)] = 128
@@ -69,6 +74,8 @@ class IngestParams(Section):
     jpeg_quality: Annotated[int, Field(ge=50, le=100)] = 90
     clips_per_shard: Annotated[int, Field(ge=1, le=100_000)] = 256
     limits: LimitsParams = LimitsParams()
+    layout: LayoutName = "auto"
+    official_split: Annotated[int, Field(ge=1, le=9)] = 1
 
 
 class SplitParams(Section):

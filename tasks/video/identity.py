@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
 
+from tasks.layouts.claim import Claim
 from tasks.video.clips import Limits, Reason, Refused, Segment
 from tasks.video.opening import opened
 from tasks.video.quarantine import Rejected
-from tasks.video.sources import Claim
 
 logger = logging.getLogger(__name__)
 
