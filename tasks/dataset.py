@@ -6,10 +6,11 @@ Ingest, labels that come back and pseudo-labels all end here, so that they follo
 import fcntl
 import json
 import os
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -45,6 +46,15 @@ def known_clips(data: Path) -> pd.DataFrame:
     """The manifest, or an empty one where there is no dataset yet."""
     path = data / MANIFEST.name
     return read_manifest(path) if path.exists() else pd.DataFrame({name: [] for name in SCHEMA.names}, dtype=object)
+
+
+def together(known: pd.DataFrame, rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """The clips of ``known`` and those that ``rows`` describe by the manifest's columns, in this order."""
+    new = pd.DataFrame(list(rows))
+    if new.empty or known.empty:
+        return known if new.empty else new
+    new["captured_at"] = pd.to_datetime(new["captured_at"], utc=True)
+    return pd.concat([known, new], ignore_index=True)
 
 
 def store_clips(clips: pd.DataFrame, data: Path, split: SplitParams | None, seed: int) -> None:
