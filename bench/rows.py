@@ -1,4 +1,4 @@
-"""A dataset of many clips whose frames nobody looks at: its table, manifest, shards, labels and what a model made of it.
+"""A dataset of many clips whose frames nobody looks at: its table, manifest, shards, labels and embeddings.
 
 Clips are two seconds long and follow each other, 100 a file; a source has two files, and all of 20 classes.
 """
@@ -21,7 +21,7 @@ from tasks.video.identity import clip_id_of
 from tasks.video.shelf import storage_key
 
 RECIPE = Recipe(short_side=128, max_fps=15.0, jpeg_quality=90, min_duration_s=0.5, max_duration_s=30.0)
-CLIPS_PER_FILE, CLIPS_PER_SOURCE, NUM_LABELS, CLIPS_PER_SHARD = 100, 200, 20, 128
+CLIPS_PER_FILE, CLIPS_PER_SOURCE, NUM_LABELS, CLIPS_PER_SHARD = 100, 200, 20, 256
 _DURATION_S = 2.0
 
 

@@ -6,11 +6,10 @@ Ingest, labels that come back and pseudo-labels all end here, so that they follo
 import fcntl
 import json
 import os
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -48,13 +47,12 @@ def known_clips(data: Path) -> pd.DataFrame:
     return read_manifest(path) if path.exists() else pd.DataFrame({name: [] for name in SCHEMA.names}, dtype=object)
 
 
-def together(known: pd.DataFrame, rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """The clips of ``known`` and those that ``rows`` describe by the manifest's columns, in this order."""
-    new = pd.DataFrame(list(rows))
+def together(known: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
+    """The clips of both, in this order; ``new`` may lack columns."""
     if new.empty or known.empty:
         return known if new.empty else new
-    new["captured_at"] = pd.to_datetime(new["captured_at"], utc=True)
-    return pd.concat([known, new], ignore_index=True)
+    captured_at = pd.to_datetime(new["captured_at"], utc=True)
+    return pd.concat([known, new.assign(captured_at=captured_at)], ignore_index=True)
 
 
 def store_clips(clips: pd.DataFrame, data: Path, split: SplitParams | None, seed: int) -> None:

@@ -98,7 +98,7 @@ def ingest(
         others = known[~known["clip_id"].isin([candidate.clip_id for candidate in candidates])]
         kept = kept_splits(known, data, split, seed) if split else {}
         if candidates:  # before hours of decoding: would what is claimed make a dataset?
-            claimed = together(others, [_claimed(candidate) for candidate in candidates])
+            claimed = together(others, pd.DataFrame([_claimed(candidate) for candidate in candidates]))
             _settled(labelled(claimed, known, by_person), kept, split, seed)
         shelf = Shelf(data / SHARDS.name, recipe, ingest.clips_per_shard, set(known["shard"]))
         _check_others(others, shelf, data)
@@ -111,7 +111,7 @@ def ingest(
         rows = [_row(candidate, shelf) for candidate in candidates if candidate.clip_id not in refusals]
         if not rows and others.empty:
             raise UserError(f"{source}: nothing in it could be taken; {rejected[0].claim.uri} {rejected[0].refused}")
-        found = _settled(labelled(together(others, rows), known, by_person), kept, split, seed)
+        found = _settled(labelled(together(others, pd.DataFrame(rows)), known, by_person), kept, split, seed)
         manifest = found.clips
         store_clips(manifest, data, split, seed)
         shelf.sweep(manifest["shard"])

@@ -66,7 +66,7 @@ def _by_source(clips: pd.DataFrame, targets_K: NDArray[np.float64], seed: int) -
     _check_enough_sources(clips)
     source_N, sources = pd.factorize(clips["source_id"], sort=True)
     clips_S = np.bincount(source_N)
-    order = sorted(range(len(sources)), key=lambda source: (-clips_S[source], _shuffled(sources[source], seed)))
+    order = sorted(range(len(sources)), key=lambda source: (-clips_S[source], _shuffled(str(sources[source]), seed)))
     counts_UL, kind_S = _kinds(source_N, clips["label"])
     placement = _Placement(counts_UL, kind_S[order], targets_K)
     bound = clips.dropna(subset=["split"]).drop_duplicates("source_id")

@@ -56,7 +56,7 @@ def adopt(
             # A class that cannot be split yet waits, as with labels that people give on request.
             label_origin=_origins(new),
         )
-        clips = together(known, new.to_dict("records"))
+        clips = together(known, new)
         outcome = settled(labelled(clips, known, by_person), kept_splits(known, data, split, seed), split, seed)
         store_clips(outcome.clips, data, split, seed)
     return len(new)
