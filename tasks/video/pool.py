@@ -45,9 +45,7 @@ def decode_all(
         pending.extend(pool.submit(job) for job in islice(remaining, _JOBS_AHEAD * pool.num_workers))
         while pending:
             outcomes = pending.popleft().result()
-            while not pending or (
-                len(pending) < _JOBS_AHEAD * pool.num_workers and _num_bytes(pending) < _AHEAD_BYTES
-            ):
+            while not pending or (len(pending) < _JOBS_AHEAD * pool.num_workers and _num_bytes(pending) < _AHEAD_BYTES):
                 if (job := next(remaining, None)) is None:
                     break
                 pending.append(pool.submit(job))
