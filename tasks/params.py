@@ -14,6 +14,7 @@ from models.spec import (
     PretrainParams,
     Section,
 )
+from tasks.video.clips import Recipe
 
 
 class BaseParams(Section):
@@ -28,6 +29,21 @@ class BaseParams(Section):
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
 
 
+class BucketParams(Section):
+    """How video is brought from a bucket (``s3://``).
+
+    Attributes:
+        spool_mb: Megabytes of objects that lie on this disk at a time, between fetching and decoding; a larger object
+            is refused.
+        deadline_s: Seconds without a byte or an answer after which S3 is given up.
+        connections: Objects that are fetched side by side.
+    """
+
+    spool_mb: Positive = 4096.0
+    deadline_s: Positive = 300.0
+    connections: Annotated[int, Field(ge=1, le=256)] = 8
+
+
 class IngestParams(Section):
     """How video is decoded once into shards.
 
@@ -38,6 +54,7 @@ class IngestParams(Section):
         max_duration_s: Longer clips are refused: cut them into windows in a table.
         jpeg_quality: Of the stored frames.
         clips_per_shard: Clips in one shard, at most.
+        bucket: How video is brought from a bucket.
     """
 
     short_side: Annotated[int, Field(ge=16, le=2160)] = 128
@@ -46,6 +63,12 @@ class IngestParams(Section):
     max_duration_s: Positive = 60.0
     jpeg_quality: Annotated[int, Field(ge=50, le=100)] = 90
     clips_per_shard: Annotated[int, Field(ge=1, le=100_000)] = 256
+    bucket: BucketParams = BucketParams()
+
+    @property
+    def recipe(self) -> Recipe:
+        """What decides which clips are taken and how their frames are stored."""
+        return Recipe(**self.model_dump(include=set(Recipe.__dataclass_fields__)))
 
 
 class SplitParams(Section):

@@ -3,7 +3,7 @@
 import hashlib
 import logging
 import stat
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,17 +50,26 @@ def clip_id_of(sha256: str, segment: Segment) -> str:
     return hashlib.sha256(f"{sha256}:{segment.key}".encode()).hexdigest()[:32]
 
 
-def identified(claims: Sequence[Claim]) -> tuple[list[Candidate], list[Rejected]]:
-    """Hash every file once; keep one candidate for each clip, the first in the order of ``claims``.
+def fingerprints_of(claims: Sequence[Claim]) -> dict[Path, Fingerprint | Refused]:
+    """Hash every file once; where it cannot be read, say why."""
+    files = {claim.path: claim.may_be_link for claim in claims}
+    with ThreadPoolExecutor(_HASHING_THREADS) as executor:
+        return dict(zip(files, executor.map(_fingerprint, files.keys(), files.values()), strict=True))
+
+
+def identified(
+    claims: Sequence[Claim], fingerprints: Mapping[Path, Fingerprint | Refused]
+) -> tuple[list[Candidate], list[Rejected]]:
+    """Keep one candidate for each clip, the first in the order of ``claims``.
+
+    Args:
+        claims: What the source says.
+        fingerprints: Of every claim's file, or why it has none.
 
     Returns:
         The candidates, and the claims without: files that cannot be read, and content that appears again with another
         label or source.
     """
-    files = {claim.path: claim.may_be_link for claim in claims}
-    with ThreadPoolExecutor(_HASHING_THREADS) as executor:
-        found = executor.map(_fingerprint, files.keys(), files.values())
-        fingerprints = dict(zip(files, found, strict=True))
     candidates: dict[str, Candidate] = {}
     rejected: list[Rejected] = []
     for claim in claims:

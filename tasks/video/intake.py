@@ -63,14 +63,14 @@ def store_missing(
 def _decoded(
     candidates: Sequence[Candidate], recipe: Recipe, num_workers: int | None
 ) -> Iterator[tuple[Candidate, DecodedClip | Refused]]:
-    batches = list(_batches(candidates))
-    jobs = [Job(str(batch[0].claim.path), tuple(entry.claim.segment for entry in batch), recipe) for batch in batches]
+    parts = list(batches(candidates))
+    jobs = [Job(str(batch[0].claim.path), tuple(entry.claim.segment for entry in batch), recipe) for batch in parts]
     num_done = 0
     with (
         closing(decode_all(jobs, num_workers=num_workers)) as outcomes_of_jobs,
         tqdm(total=len(candidates), desc="ingest", unit="clip", disable=None) as progress,
     ):
-        for batch, outcomes in zip(batches, outcomes_of_jobs, strict=True):
+        for batch, outcomes in zip(parts, outcomes_of_jobs, strict=True):
             changed = batch[0].changed()
             for candidate, outcome in zip(batch, outcomes, strict=True):
                 yield candidate, changed or outcome
@@ -80,7 +80,8 @@ def _decoded(
                 logger.info("%d of %d clips decoded", num_done, len(candidates))
 
 
-def _batches(candidates: Sequence[Candidate]) -> Iterator[list[Candidate]]:
+def batches(candidates: Sequence[Candidate]) -> Iterator[list[Candidate]]:
+    """The candidates in parts that one pass over a file serves, segments ascending; a file's own stand together."""
     for _, of_file in groupby(candidates, key=lambda candidate: candidate.claim.path):
         ascending = sorted(of_file, key=lambda candidate: candidate.claim.segment.start_s)
         for start in range(0, len(ascending), _SEGMENTS_PER_JOB):

@@ -5,9 +5,10 @@ import logging
 import os
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,8 @@ COLUMNS = ("path", "label", "source_id", "start_s", "end_s", "captured_at", "spl
 VIDEO_SUFFIXES = frozenset(
     (".3gp", ".avi", ".flv", ".gif", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpg", ".mts", ".ts", ".webm", ".wmv")
 )
-_TABLE_SUFFIXES = (".csv", ".parquet")
-_TABLE_NAMES = ("clips.csv", "clips.parquet")
+TABLE_SUFFIXES = (".csv", ".parquet")
+TABLE_NAMES = ("clips.csv", "clips.parquet")
 
 
 @dataclass(frozen=True)
@@ -77,13 +78,13 @@ def read_claims(source: Path, *, has_labels: bool = True) -> list[Claim]:
     """
     try:
         if source.is_dir():
-            tables = [source / name for name in _TABLE_NAMES if (source / name).is_file()]
-            return _from_table(tables[0], has_labels) if tables else _from_folder(source, has_labels)
+            tables = [source / name for name in TABLE_NAMES if (source / name).is_file()]
+            return claims_of_table(tables[0], has_labels) if tables else _from_folder(source, has_labels)
         if not source.exists():
             raise UserError(f"{source}: there is no such file or folder; give a folder per class, or a table")
-        if source.suffix.lower() not in _TABLE_SUFFIXES:
+        if source.suffix.lower() not in TABLE_SUFFIXES:
             raise UserError(f"{source}: a folder per class or a table (.csv, .parquet) is expected")
-        return _from_table(source, has_labels)
+        return claims_of_table(source, has_labels)
     except PermissionError as error:
         raise UserError(f"{error.filename or source}: no permission to read; grant it, or choose another") from None
 
@@ -124,17 +125,42 @@ def _files(folder: Path) -> Iterator[Path]:
                 yield Path(entry.path)
 
 
-def _from_table(path: Path, has_labels: bool) -> list[Claim]:
-    table = _read_table(path)
-    _check_columns(path, list(map(str, table.columns)), ("path", "label") if has_labels else ("path",))
+def claims_of_table(
+    path: Path, has_labels: bool, *, name: str = "", find: Callable[[str], Path] | None = None
+) -> list[Claim]:
+    """List the clips of a table; see :func:`read_claims`.
+
+    Args:
+        path: The table.
+        has_labels: Whether it says what its clips show.
+        name: What messages call it; default: its path.
+        find: Gives the file that a cell of column ``path`` names, or says in a :class:`LookupError` why there is none;
+            default: beside the table.
+
+    Raises:
+        UserError: It cannot be read, or contradicts itself.
+    """
+    name = name or str(path)
+    table = _read_table(path, name)
+    _check_columns(name, list(map(str, table.columns)), ("path", "label") if has_labels else ("path",))
     if table.empty:
-        raise UserError(f"{path}: the table has no rows; add one for each clip")
-    rows = [_Row(path, number, row) for number, row in enumerate(table.to_dict("records"), start=1)]
+        raise UserError(f"{name}: the table has no rows; add one for each clip")
+    find = find or partial(_file_beside, path)
+    rows = [_Row(name, number, row, find) for number, row in enumerate(table.to_dict("records"), start=1)]
     claims = [row.claim(has_labels) for row in rows]
     return sorted(claims, key=lambda claim: (claim.uri, claim.segment.start_s, claim.segment.key, claim.label or ""))
 
 
-def _read_table(path: Path) -> pd.DataFrame:
+def _file_beside(table: Path, cell: str) -> Path:
+    path = table.parent / cell
+    if not path.exists():
+        raise LookupError(f"there is no file {path}; correct the path, which is relative to the table")
+    if path.is_dir():
+        raise LookupError(f"{path} is a folder; name a file")
+    return path
+
+
+def _read_table(path: Path, name: str) -> pd.DataFrame:
     try:
         if path.suffix.lower() == ".parquet":
             return pd.read_parquet(path)
@@ -144,29 +170,30 @@ def _read_table(path: Path) -> pd.DataFrame:
             raise ValueError("its rows have more cells than its header; put quotes around cells with commas")
         return table
     except pd.errors.EmptyDataError:
-        raise UserError(f"{path}: the table is empty; give it the columns path and label") from None
+        raise UserError(f"{name}: the table is empty; give it the columns path and label") from None
     except PermissionError:
         raise
     except (ValueError, OSError) as error:
-        raise UserError(f"{path}: this is not a readable table: {' '.join(str(error).split())}") from None
+        raise UserError(f"{name}: this is not a readable table: {' '.join(str(error).split())}") from None
 
 
-def _check_columns(path: Path, columns: list[str], needed: tuple[str, ...]) -> None:
+def _check_columns(name: str, columns: list[str], needed: tuple[str, ...]) -> None:
     for column in columns:
         if column not in COLUMNS:
             close = difflib.get_close_matches(column.strip().lower(), COLUMNS, n=1)
             remedy = f"did you mean {close[0]}?" if close else f"known are {', '.join(COLUMNS)}"
-            raise UserError(f"{path}: column {column!r} is unknown; {remedy}")
+            raise UserError(f"{name}: column {column!r} is unknown; {remedy}")
     for column in needed:
         if column not in columns:
-            raise UserError(f"{path}: column {column!r} is missing; found {', '.join(columns)}")
+            raise UserError(f"{name}: column {column!r} is missing; found {', '.join(columns)}")
 
 
 class _Row:
     """One row of a table; every complaint names it."""
 
-    def __init__(self, table: Path, number: int, row: dict[Any, Any]) -> None:
+    def __init__(self, table: str, number: int, row: dict[Any, Any], find: Callable[[str], Path]) -> None:
         self._table = table
+        self._find = find
         self._number = number
         self._row = {str(name): value for name, value in row.items() if not pd.isna(value)}
 
@@ -174,11 +201,10 @@ class _Row:
         uri = self._text("path")
         if not uri:
             raise self._error("path is empty; name a file, relative to the table")
-        path = self._table.parent / uri
-        if not path.exists():
-            raise self._error(f"there is no file {path}; correct the path, which is relative to the table")
-        if path.is_dir():
-            raise self._error(f"{path} is a folder; name a file")
+        try:
+            path = self._find(uri)
+        except LookupError as error:
+            raise self._error(str(error)) from None
         label = self._label(has_labels)
         source_id = self._text("source_id") or uri
         return Claim(path, uri, label, source_id, self._segment(), self._captured_at(), self._split())
