@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from flows.lost_server import leave, lost_server_in_words
+from tasks.params import LayoutName
 from tasks.process import readable, speak
 from tasks.settings import ServeSettings, hush, main_checkout
 
@@ -75,10 +76,16 @@ def run(
 
 @app.command()
 def ingest(
-    source: Annotated[str, typer.Argument(help="A folder per class, or a CSV or Parquet table; here or at s3://.")],
+    source: Annotated[
+        str,
+        typer.Argument(help="A folder per class, a CSV or Parquet table, here or at s3://, or a well-known dataset."),
+    ],
     unlabelled: Annotated[
         bool, typer.Option("--unlabelled", help="A folder per source, or a table without the column label.")
     ] = False,
+    layout: Annotated[
+        LayoutName | None, typer.Option(help="How SRC lies there; default: ingest.layout of params.yaml.")
+    ] = None,
 ) -> None:
     """Bring video into data/ of this checkout; `dvc repro` goes on from there."""
     from tasks.ingest import ingest as bring_in
@@ -88,8 +95,9 @@ def ingest(
     from tasks.workspace import add_data_here
 
     params = load_params()
+    section = params.ingest.model_copy(update={"layout": layout or params.ingest.layout})
     where, labelled = source_at(source), not unlabelled
-    found = bring_in(where, DATA, params.ingest, params.split, seed=params.base.seed, has_labels=labelled)
+    found = bring_in(where, DATA, section, params.split, seed=params.base.seed, has_labels=labelled)
     version = add_data_here()
     for path, reason in found.quarantined:
         console.print(f"quarantined {path}: {reason}", markup=False)

@@ -15,7 +15,7 @@ logger = logging.getLogger(__name__)
 
 @flow(name="ingest")
 def ingest(source: str | None = None) -> IngestSummary | None:
-    """Ingest ``source`` (default: what VIDEOLOOP_SOURCE names); the next round starts from the dataset's new version."""
+    """Ingest ``source`` (default: what VIDEOLOOP_SOURCE names); the next round starts from what the dataset is then."""
     where = source or settings().source
     if not where:
         logger.info("VIDEOLOOP_SOURCE names no source: there is nothing to look at")

@@ -76,7 +76,7 @@ def ingest(
     new one replaces it.
 
     Args:
-        source: A folder per class or a table, of this machine or in a bucket; see
+        source: A folder per class, a table, or a well-known dataset; the first two may lie in a bucket. See
             :func:`tasks.video.sources.read_claims` and :func:`tasks.sources.keys.read_contents`.
         data: The dataset's folder; made if it is missing. Beside it may lie the label table.
         ingest: Section ``ingest``.
@@ -88,9 +88,9 @@ def ingest(
     Raises:
         UserError: The source cannot be used as it is; the manifest is as it was.
     """
-    recipe = ingest.recipe
+    recipe = Recipe.of(ingest)
     by_person = read_label_table(data.parent / PERSON_LABELS.name)
-    supplied = supply_of(source, data, ingest, _recipe_key(recipe), has_labels=has_labels)
+    supplied = supply_of(source, data, ingest, split, _recipe_key(recipe), has_labels=has_labels)
     with alone_in(data), supplied as supply:
         known = known_clips(data)
         kept = kept_splits(known, data, split, seed) if split else {}
@@ -217,7 +217,9 @@ def _recipe_key(recipe: Recipe) -> str:
 def main() -> None:
     """Ingest the labelled source that the command line names into ``data/``."""
     if len(sys.argv) != 2:
-        raise UserError("usage: python -m tasks.ingest SOURCE (a folder per class or a table, here or at s3://)")
+        raise UserError(
+            "usage: python -m tasks.ingest SOURCE (a folder per class or a table, here or at s3://; a known dataset)"
+        )
     params = load_params()
     summary = ingest(source_at(sys.argv[1]), DATA, params.ingest, params.split, seed=params.base.seed)
     logger.info(

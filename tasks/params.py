@@ -14,7 +14,8 @@ from models.spec import (
     PretrainParams,
     Section,
 )
-from tasks.video.clips import Recipe
+
+LayoutName = Literal["auto", "folder", "table", "ucf101", "hmdb51", "kinetics", "something", "cvat"]
 
 
 class BaseParams(Section):
@@ -54,6 +55,9 @@ class IngestParams(Section):
         max_duration_s: Longer clips are refused: cut them into windows in a table.
         jpeg_quality: Of the stored frames.
         clips_per_shard: Clips in one shard, at most.
+        layout: How a labelled source lies on the disk; ``auto`` looks at what is there.
+        official_split: Which of a dataset's official splits counts (UCF101 and HMDB51 have three), with
+            ``split.by: given``.
         bucket: How video is brought from a bucket.
     """
 
@@ -63,12 +67,9 @@ class IngestParams(Section):
     max_duration_s: Positive = 60.0
     jpeg_quality: Annotated[int, Field(ge=50, le=100)] = 90
     clips_per_shard: Annotated[int, Field(ge=1, le=100_000)] = 256
+    layout: LayoutName = "auto"
+    official_split: Annotated[int, Field(ge=1, le=9)] = 1
     bucket: BucketParams = BucketParams()
-
-    @property
-    def recipe(self) -> Recipe:
-        """What decides which clips are taken and how their frames are stored."""
-        return Recipe(**self.model_dump(include=set(Recipe.__dataclass_fields__)))
 
 
 class SplitParams(Section):

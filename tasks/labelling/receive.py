@@ -16,9 +16,9 @@ from tasks.labelling.cells import SKIP, plain, read_rows
 from tasks.labelling.label_studio import read_export
 from tasks.labelling.table import read_label_table, write_label_table
 from tasks.layout import MANIFEST, PERSON_LABELS
+from tasks.layouts.claim import checked_label
 from tasks.params import SplitParams
 from tasks.report.environment import visible
-from tasks.video.sources import checked_label
 
 _MOST_MISTAKES = 20
 _NOBODY: list[str | None] = [None]

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from models.errors import UserError
+from tasks.layouts.claim import Claim
 from tasks.params import IngestParams
 from tasks.sources.brought import Brought
 from tasks.sources.bucket import Bucket
@@ -16,7 +17,6 @@ from tasks.sources.stream import Arrival, Stream
 from tasks.video.clips import Refused
 from tasks.video.identity import Fingerprint
 from tasks.video.shelf import Shelf
-from tasks.video.sources import Claim
 
 logger = logging.getLogger(__name__)
 

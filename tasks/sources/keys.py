@@ -11,11 +11,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 from models.errors import UserError
+from tasks.layouts.claim import VIDEO_SUFFIXES, Claim, checked_label
+from tasks.layouts.table import TABLE_NAMES, TABLE_SUFFIXES, read_table
 from tasks.sources.address import S3Address, source_at
 from tasks.sources.bucket import Bucket, StoredObject
 from tasks.sources.patience import GaveUp
 from tasks.video.clips import Refused
-from tasks.video.sources import TABLE_NAMES, TABLE_SUFFIXES, VIDEO_SUFFIXES, Claim, checked_label, claims_of_table
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +39,7 @@ class Contents:
 
 
 def read_contents(address: S3Address, bucket: Bucket, spool: Path, *, has_labels: bool) -> Contents:
-    """List the clips of ``address`` as :func:`tasks.video.sources.read_claims` lists those of a folder.
+    """List the clips of ``address`` as those of a folder are listed.
 
     The paths in a table are keys relative to the table, or ``s3://`` addresses in the same bucket. A clip's uri is its
     object's address. Keys that end in ``/`` mark folders and are passed over.
@@ -82,7 +83,7 @@ def _from_folder(address: S3Address, objects: Collection[StoredObject], spool: P
         folder = "<class>" if has_labels else "<source>"
         place = S3Address(address.bucket, f"{address.prefix}{folder}/<file>.mp4")
         raise UserError(f"{address}: no video here; expected {place}, or a table clips.csv")
-    contents.claims.sort(key=lambda claim: claim.uri)
+    contents.claims.sort(key=lambda claim: claim.order)
     return contents
 
 
@@ -128,7 +129,7 @@ def _from_table(address: S3Address, bucket: Bucket, spool: Path, has_labels: boo
         keys[place] = key
         return place
 
-    claims = claims_of_table(path, has_labels, name=str(address), find=find)
+    claims = read_table(path, has_labels=has_labels, name=str(address), find=find)
     path.unlink()
     contents = Contents([replace(claim, uri=str(S3Address(address.bucket, keys[claim.path]))) for claim in claims])
     listed = {found.key: found for found in bucket.listed(prefix)}

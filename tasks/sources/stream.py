@@ -16,16 +16,16 @@ from typing import Any
 from tqdm import tqdm
 
 from models.errors import UserError
+from tasks.layouts.claim import Claim
 from tasks.params import IngestParams
 from tasks.sources.bucket import Bucket, Fetched, StoredObject
 from tasks.sources.ledger import Entry, Ledger
 from tasks.sources.patience import GaveUp
-from tasks.video.clips import Job, Refused
+from tasks.video.clips import Job, Recipe, Refused
 from tasks.video.identity import Candidate, Fingerprint, clip_id_of
 from tasks.video.intake import batches
 from tasks.video.pool import DecodingPool, Outcomes
 from tasks.video.shelf import Shelf
-from tasks.video.sources import Claim
 
 logger = logging.getLogger(__name__)
 
@@ -91,7 +91,7 @@ class Stream:
         self.fingerprints: dict[Path, Fingerprint | Refused] = {}
         self.refusals: dict[str, Refused] = {}
         self._bucket, self._ledger, self._shelf = bucket, ledger, shelf
-        self._refused_before, self._recipe = refused_before, ingest.recipe
+        self._refused_before, self._recipe = refused_before, Recipe.of(ingest)
         self._spool_mb, self._connections = ingest.bucket.spool_mb, ingest.bucket.connections
         self._room_bytes = self._spool_bytes = int(self._spool_mb * 1e6)
         self._pool = DecodingPool(num_workers)

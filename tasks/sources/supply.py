@@ -5,12 +5,14 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Protocol
 
-from tasks.params import IngestParams
+from models.errors import UserError
+from tasks.layouts.claim import Claim
+from tasks.params import IngestParams, SplitParams
 from tasks.sources.address import S3Address, Source
 from tasks.sources.brought import Brought, Fingerprints
 from tasks.video.identity import fingerprints_of
 from tasks.video.shelf import Shelf
-from tasks.video.sources import Claim, read_claims
+from tasks.video.sources import read_claims
 
 
 class Supply(Protocol):
@@ -32,7 +34,7 @@ class Supply(Protocol):
 
 
 def supply_of(
-    source: Source, data: Path, ingest: IngestParams, recipe_key: str, *, has_labels: bool
+    source: Source, data: Path, ingest: IngestParams, split: SplitParams | None, recipe_key: str, *, has_labels: bool
 ) -> AbstractContextManager[Supply]:
     """The supply of ``source``, to be entered by who holds the dataset's folder.
 
@@ -40,6 +42,7 @@ def supply_of(
         source: A folder, a table, or a place in a bucket.
         data: The dataset's folder, for what a bucket needs on the way.
         ingest: Section ``ingest``.
+        split: Section ``split``, which says whether official splits count.
         recipe_key: Names the parameters that refusals hold for.
         has_labels: Whether the source says what its clips show.
 
@@ -47,8 +50,18 @@ def supply_of(
         UserError: There is nothing to read, or the source contradicts itself.
     """
     if isinstance(source, Path):
-        return nullcontext(_Files(read_claims(source, has_labels=has_labels)))
+        official = ingest.official_split
+        claims = read_claims(source, has_labels=has_labels, layout=ingest.layout, official=official, split=split)
+        return nullcontext(_Files(claims))
+    if ingest.layout not in _LAYOUTS:
+        raise UserError(
+            f"{source}: a bucket is read as a folder per class or a table, not as {ingest.layout}; copy the dataset to "
+            "this machine (aws s3 sync), or make a table clips.csv of it"
+        )
     return _of_bucket(source, data, ingest, recipe_key, has_labels)
+
+
+_LAYOUTS = ("auto", "folder", "table")
 
 
 class _Files:

@@ -1,6 +1,7 @@
 """What the decoding process is asked for and what it answers. Light on purpose: that process imports it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any, Self
 
 
 class Refused(Exception):  # noqa: N818 - a verdict on a video, not an error of the program
@@ -24,6 +25,11 @@ class Recipe:
     jpeg_quality: int
     min_duration_s: float
     max_duration_s: float
+
+    @classmethod
+    def of(cls, section: Any) -> Self:
+        """The recipe in section ``ingest``."""
+        return cls(**{field.name: getattr(section, field.name) for field in fields(cls)})
 
     def check_duration(self, duration_s: float) -> None:
         """Raise :class:`Refused` for a clip that is too short or too long."""

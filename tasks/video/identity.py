@@ -8,9 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from tasks.layouts.claim import Claim
 from tasks.video.clips import Refused, Segment
 from tasks.video.quarantine import Rejected
-from tasks.video.sources import Claim
 
 logger = logging.getLogger(__name__)
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tasks.layouts.claim import Claim
 from tasks.video.clips import Refused
-from tasks.video.sources import Claim
 
 _RECIPE = b"videoloop.recipe"
 _SCHEMA = pa.schema(

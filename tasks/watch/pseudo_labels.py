@@ -25,6 +25,7 @@ from tasks.labelling.pseudo import Threshold, calibrated_threshold, pseudo_label
 from tasks.labelling.table import read_label_table
 from tasks.layout import MANIFEST, PERSON_LABELS
 from tasks.params import Params
+from tasks.video.clips import Recipe
 from tasks.watch.adopt import adopt
 from tasks.watch.champion import Champion, champion_if_any, reference_of
 from tasks.watch.incoming import seen_by
@@ -115,7 +116,7 @@ def _labelled_by_people(dataset: pd.DataFrame) -> pd.DataFrame:
 
 def _threshold(champion: Champion, params: Params) -> Threshold | str:
     """From which confidence on the champion may label, or why it may not."""
-    if champion.recipe != params.ingest.recipe:
+    if champion.recipe != Recipe.of(params.ingest):
         return "the champion's video was stored otherwise than section ingest of params.yaml says"
     if why_not := _may_have_changed(champion):
         return why_not

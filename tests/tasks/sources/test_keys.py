@@ -1,11 +1,7 @@
-"""Against moto within this process: real requests of boto3, answered without a network."""
-
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from moto import mock_aws
 
 from models.errors import UserError
 from tasks.params import BucketParams
@@ -13,18 +9,6 @@ from tasks.sources.address import source_at
 from tasks.sources.bucket import Bucket
 from tasks.sources.keys import Contents, read_contents
 from tasks.video.clips import Segment
-from tests.support.s3 import ENVIRONMENT, client_of
-
-
-@pytest.fixture
-def films(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """A client for a bucket ``films`` with nothing in it."""
-    for name, value in ENVIRONMENT.items():
-        monkeypatch.setenv(name, value)
-    with mock_aws():
-        client = client_of(None)
-        client.create_bucket(Bucket="films")
-        yield client
 
 
 def put(films: Any, *keys: str, content: bytes = b"bytes") -> None:
