@@ -277,7 +277,9 @@ def request_labels(
 
 @label_app.command("receive")
 def receive_labels(
-    answers: Annotated[Path, typer.Argument(help="labels.csv of a request, or Label Studio's JSON export.")],
+    answers: Annotated[
+        Path, typer.Argument(help="labels.csv of a request, or Label Studio's JSON or CVAT's XML export.")
+    ],
     new_classes: Annotated[bool, typer.Option("--new-classes", help="Take labels that the dataset lacks.")] = False,
     replace: Annotated[bool, typer.Option("--replace", help="Let labels differ from those that clips have.")] = False,
 ) -> None:

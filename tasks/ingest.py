@@ -26,7 +26,7 @@ from tasks.params_file import load_params
 from tasks.process import run_stage
 from tasks.sources.address import Source, source_at
 from tasks.sources.supply import supply_of
-from tasks.video.clips import Recipe, Refused
+from tasks.video.clips import Limits, Recipe, Refused
 from tasks.video.identity import Candidate, identified
 from tasks.video.intake import store_missing
 from tasks.video.quarantine import Rejected, refused_before, write_quarantine
@@ -88,9 +88,10 @@ def ingest(
     Raises:
         UserError: The source cannot be used as it is; the manifest is as it was.
     """
-    recipe = Recipe.of(ingest)
+    recipe, limits = Recipe.of(ingest), Limits.of(ingest.limits)
+    terms = _terms(recipe, limits)
     by_person = read_label_table(data.parent / PERSON_LABELS.name)
-    supplied = supply_of(source, data, ingest, split, _recipe_key(recipe), has_labels=has_labels)
+    supplied = supply_of(source, data, ingest, split, terms, has_labels=has_labels)
     with alone_in(data), supplied as supply:
         known = known_clips(data)
         kept = kept_splits(known, data, split, seed) if split else {}
@@ -101,7 +102,7 @@ def ingest(
             claimed = _together(others, [_claimed(candidate) for candidate in candidates])
             _settled(labelled(claimed, known, by_person), kept, split, seed)
         shelf = Shelf(data / SHARDS.name, recipe, ingest.clips_per_shard, set(known["shard"]))
-        before = refused_before(data / QUARANTINE.name, _recipe_key(recipe))
+        before = refused_before(data / QUARANTINE.name, terms)
         if supply.is_read:
             _check_others(others, shelf, data)
         brought = supply.bring(shelf, before, num_workers=num_workers)
@@ -111,11 +112,12 @@ def ingest(
         others = _others(known, candidates)
         _check_others(others, shelf, data)
         undecided = [candidate for candidate in candidates if candidate.clip_id not in brought.refusals]
-        refusals = {**brought.refusals, **store_missing(undecided, shelf, recipe, before, num_workers=num_workers)}
+        refusals = store_missing(undecided, shelf, recipe, before, limits, num_workers=num_workers)
+        refusals |= brought.refusals
         undecodable = [_rejected(candidate, refusals) for candidate in candidates if candidate.clip_id in refusals]
         _report(undecodable)
         rejected += undecodable
-        write_quarantine(rejected, data / QUARANTINE.name, _recipe_key(recipe))
+        write_quarantine(rejected, data / QUARANTINE.name, terms)
         rows = [_row(candidate, shelf) for candidate in candidates if candidate.clip_id not in refusals]
         if not rows and others.empty:
             raise UserError(f"{source}: nothing in it could be taken; {rejected[0].claim.uri} {rejected[0].refused}")
@@ -210,8 +212,8 @@ def _check_others(others: pd.DataFrame, shelf: Shelf, data: Path) -> None:
     )
 
 
-def _recipe_key(recipe: Recipe) -> str:
-    return json.dumps({"decoder": DECODER_VERSION, **asdict(recipe)}, sort_keys=True)
+def _terms(recipe: Recipe, limits: Limits) -> str:
+    return json.dumps({"decoder": DECODER_VERSION, **asdict(recipe), **asdict(limits)}, sort_keys=True)
 
 
 def main() -> None:

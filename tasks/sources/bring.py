@@ -59,12 +59,12 @@ class Objects:
             found[path] = Fingerprint(known.sha256 if known else f"unread:{entry.key}", entry.size, 0)
         return found
 
-    def bring(self, shelf: Shelf, refused_before: Mapping[str, str], *, num_workers: int | None = None) -> Brought:
+    def bring(self, shelf: Shelf, refused_before: Mapping[str, Refused], *, num_workers: int | None = None) -> Brought:
         """Put every clip on the shelf that is not there.
 
         Args:
             shelf: Flushed at the end, also where S3 fails for good.
-            refused_before: Reasons, by clip_id, that need no second look.
+            refused_before: Verdicts, by clip_id, that need no second look.
             num_workers: Decoding processes; default: one a CPU.
 
         Raises:
@@ -81,7 +81,7 @@ class Objects:
                 missing.append(arrival)
             else:
                 fingerprints[path] = arrival.identify(known.sha256, known.size)
-                refusals |= {clip_id: Refused(reason) for clip_id, reason in known.refused.items()}
+                refusals |= known.verdicts
         if missing:
             num_objects = len(self._contents.objects)
             logger.info("%d of %d objects are known from before", num_objects - len(missing), num_objects)
@@ -104,7 +104,7 @@ def _by_path(claims: Sequence[Claim]) -> dict[Path, list[Claim]]:
     return found
 
 
-def _is_settled(known: Entry, arrival: Arrival, shelf: Shelf, refused_before: Mapping[str, str]) -> bool:
+def _is_settled(known: Entry, arrival: Arrival, shelf: Shelf, refused_before: Mapping[str, Refused]) -> bool:
     arrival.identify(known.sha256, known.size)
     return all(
         shelf.get(candidate.clip_id) or candidate.clip_id in known.refused or candidate.clip_id in refused_before

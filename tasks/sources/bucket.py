@@ -28,7 +28,7 @@ from tasks.params import BucketParams
 from tasks.settings import settings
 from tasks.sources.checksums import Digest
 from tasks.sources.patience import FAILURES, Failure, GaveUp, Patience, code_of, in_words, status_of
-from tasks.video.clips import Refused
+from tasks.video.clips import Reason, Refused
 
 logger = logging.getLogger(__name__)
 
@@ -168,7 +168,7 @@ class Bucket:
             if found.size > wanted.size:
                 break
             logger.info("s3://%s/%s was overwritten while it was read; it is read anew", self.name, wanted.key)
-        raise Refused(_CHANGED, lasting=False)
+        raise Refused(_CHANGED, Reason.FILE, lasting=False)
 
     def _read_whole(self, found: StoredObject, path: Path) -> Fetched:
         patience = Patience(self._deadline_s, self._stopped)
@@ -185,8 +185,9 @@ class Bucket:
                 return Fetched(found, digest.sha256, answer.get("VersionId"))
             readings.append(digest.sha256)
         if len(set(readings)) == 1:
-            raise Refused("is stored with other bytes than were uploaded (its checksum differs); upload it again")
-        raise Refused(f"did not arrive whole in {_READINGS} readings; the next ingest tries again", lasting=False)
+            raise Refused("is stored with other bytes than its checksum says; upload it again", Reason.FILE)
+        not_whole = f"did not arrive whole in {_READINGS} readings; the next ingest tries again"
+        raise Refused(not_whole, Reason.FILE, lasting=False)
 
     def _read(self, found: StoredObject, path: Path, patience: Patience) -> tuple[Digest, dict[str, Any]]:
         """One reading, in as many parts as it takes; with the answer that it began with."""
@@ -231,7 +232,7 @@ class Bucket:
             answer = self._patiently(partial(self._client.head_object, Bucket=self.name, Key=key, **self._paid))
         except ClientError as failure:
             if code_of(failure) in _GONE:
-                raise Refused("was removed after it was listed", lasting=False) from None
+                raise Refused("was removed after it was listed", Reason.FILE, lasting=False) from None
             raise
         return StoredObject(key, answer["ETag"], int(answer["ContentLength"]))
 
@@ -253,13 +254,13 @@ class Bucket:
         """Of a failure to read one object: about it alone, or about all."""
         if isinstance(failure, ClientError):
             if code_of(failure) in _GONE:
-                return Refused("was removed after it was listed", lasting=False)
+                return Refused("was removed after it was listed", Reason.FILE, lasting=False)
             if code_of(failure) == "InvalidObjectState":
-                return Refused("lies in an archive; restore it, then ingest again", lasting=False)
+                return Refused("lies in an archive; restore it, then ingest again", Reason.FILE, lasting=False)
             if code_of(failure) in ("AccessDenied", "403"):
-                return Refused("may not be read (AccessDenied); allow s3:GetObject, then ingest again", lasting=False)
+                return Refused("may not be read; allow s3:GetObject, then ingest again", Reason.FILE, lasting=False)
             if code_of(failure) == "InvalidRange":  # it shrank between two parts of it
-                return Refused(_CHANGED, lasting=False)
+                return Refused(_CHANGED, Reason.FILE, lasting=False)
         return self._explained(failure)
 
     def _explained(self, failure: GaveUp | Failure) -> UserError:

@@ -16,7 +16,7 @@ from tasks.layouts.table import TABLE_NAMES, TABLE_SUFFIXES, read_table
 from tasks.sources.address import S3Address, source_at
 from tasks.sources.bucket import Bucket, StoredObject
 from tasks.sources.patience import GaveUp
-from tasks.video.clips import Refused
+from tasks.video.clips import Reason, Refused
 
 logger = logging.getLogger(__name__)
 
@@ -98,12 +98,14 @@ def _take(
     source_id = of_source[0] if len(of_source) > 1 else "/".join(parts)
     label, refused = None, None
     if any(part in _UPWARDS for part in parts):
-        refused = Refused("has '.' or '..' in its key, which programs take for a way out; copy it to a plain key")
+        message = "has '.' or '..' in its key, which programs take for a way out; copy it to a plain key"
+        refused = Refused(message, Reason.FILE)
     elif has_labels:
         try:
             label = checked_label(parts[0], str(address))
         except UserError:
-            refused = Refused(f"lies under {parts[0]!r}, which cannot be the name of a class; copy it to another key")
+            message = f"lies under {parts[0]!r}, which cannot be the name of a class; copy it to another key"
+            refused = Refused(message, Reason.FILE)
     contents.claims.append(Claim(path, str(S3Address(address.bucket, found.key)), label, source_id))
     _put(contents, path, refused or found)
 
@@ -135,7 +137,7 @@ def _from_table(address: S3Address, bucket: Bucket, spool: Path, has_labels: boo
     listed = {found.key: found for found in bucket.listed(prefix)}
     for place, key in keys.items():
         known = listed.get(key) if key.startswith(prefix) else bucket.find(key)
-        _put(contents, place, known or Refused("is not in the bucket, or not yet", lasting=False))
+        _put(contents, place, known or Refused("is not in the bucket, or not yet", Reason.FILE, lasting=False))
     return contents
 
 
@@ -152,7 +154,7 @@ def _put(contents: Contents, path: Path, found: StoredObject | Refused) -> None:
     if isinstance(found, Refused):
         contents.refused[path] = found
     elif found.size == 0:
-        contents.refused[path] = Refused("is empty (0 bytes)", lasting=False)
+        contents.refused[path] = Refused("is empty (0 bytes)", Reason.FILE, lasting=False)
     else:
         contents.objects[path] = found
 

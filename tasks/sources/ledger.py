@@ -13,10 +13,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from models.files import replacing
+from tasks.video.clips import Reason, Refused
 
 JOURNAL = ".ledger.jsonl"
 LEDGER = "ledger.parquet"
 _RECIPE = b"videoloop.recipe"
+_VERDICT = pa.struct({"kind": pa.string(), "message": pa.string()})
 _SCHEMA = pa.schema(
     [
         pa.field("uri", pa.string(), nullable=False),
@@ -24,7 +26,7 @@ _SCHEMA = pa.schema(
         pa.field("size", pa.int64(), nullable=False),
         pa.field("version_id", pa.string()),
         pa.field("sha256", pa.string(), nullable=False),
-        pa.field("refused", pa.map_(pa.string(), pa.string()), nullable=False),
+        pa.field("refused", pa.map_(pa.string(), _VERDICT), nullable=False),
     ]
 )
 
@@ -39,7 +41,7 @@ class Entry:
         size: In bytes.
         version_id: In a bucket with versions.
         sha256: Of its content.
-        refused: Why clips of it are not taken and would not be taken again, by clip_id.
+        refused: Kind and message of refusals that would come again, by clip_id.
     """
 
     uri: str
@@ -47,7 +49,12 @@ class Entry:
     size: int
     version_id: str | None
     sha256: str
-    refused: dict[str, str] = field(default_factory=dict)
+    refused: dict[str, tuple[str, str]] = field(default_factory=dict)
+
+    @property
+    def verdicts(self) -> dict[str, Refused]:
+        """The refusals as ingest speaks of them."""
+        return {clip_id: Refused(message, Reason(kind)) for clip_id, (kind, message) in self.refused.items()}
 
 
 class Ledger:
@@ -79,7 +86,7 @@ class Ledger:
         if not self._journal_path.exists():
             return
         rows = [
-            {**asdict(entry), "refused": sorted(entry.refused.items())}
+            {**asdict(entry), "refused": _pairs(entry)}
             for entry in sorted(self._entries.values(), key=lambda entry: entry.uri)
         ]
         table = pa.Table.from_pylist(rows, schema=_SCHEMA.with_metadata({_RECIPE: self._recipe.encode()}))
@@ -97,7 +104,8 @@ class Ledger:
             try:
                 content: dict[str, Any] = json.loads(line)
                 same = content.pop("recipe") == self._recipe
-                entries.append(Entry(**{**content, "refused": content["refused"] if same else {}}))
+                refused = {clip_id: (kind, message) for clip_id, (kind, message) in content["refused"].items()}
+                entries.append(Entry(**{**content, "refused": refused if same else {}}))
             except (ValueError, KeyError, TypeError):  # torn by a kill or a full disk: that object is fetched again
                 continue
         return entries
@@ -110,4 +118,12 @@ def _stored(path: Path, recipe: str) -> list[Entry]:
         rows = table.select(_SCHEMA.names).to_pylist()
     except (OSError, KeyError, pa.ArrowInvalid):
         return []
-    return [Entry(**{**row, "refused": dict(row["refused"]) if same else {}}) for row in rows]
+    return [Entry(**{**row, "refused": _of_pairs(row["refused"]) if same else {}}) for row in rows]
+
+
+def _pairs(entry: Entry) -> list[tuple[str, dict[str, str]]]:
+    return [(clip_id, {"kind": kind, "message": message}) for clip_id, (kind, message) in sorted(entry.refused.items())]
+
+
+def _of_pairs(pairs: list[tuple[str, dict[str, str]]]) -> dict[str, tuple[str, str]]:
+    return {clip_id: (verdict["kind"], verdict["message"]) for clip_id, verdict in pairs}

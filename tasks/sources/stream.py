@@ -21,9 +21,9 @@ from tasks.params import IngestParams
 from tasks.sources.bucket import Bucket, Fetched, StoredObject
 from tasks.sources.ledger import Entry, Ledger
 from tasks.sources.patience import GaveUp
-from tasks.video.clips import Job, Recipe, Refused
+from tasks.video.clips import Job, Limits, Reason, Recipe, Refused
 from tasks.video.identity import Candidate, Fingerprint, clip_id_of
-from tasks.video.intake import batches
+from tasks.video.intake import batches, shelve
 from tasks.video.pool import DecodingPool, Outcomes
 from tasks.video.shelf import Shelf
 
@@ -74,7 +74,7 @@ class Stream:
         bucket: Bucket,
         ledger: Ledger,
         shelf: Shelf,
-        refused_before: Mapping[str, str],
+        refused_before: Mapping[str, Refused],
         ingest: IngestParams,
         num_workers: int | None,
     ) -> None:
@@ -84,17 +84,18 @@ class Stream:
             bucket: Where the objects are.
             ledger: Is told what was fetched.
             shelf: Where clips go.
-            refused_before: Reasons, by clip_id, that need no second look.
+            refused_before: Verdicts, by clip_id, that need no second look.
             ingest: Section ``ingest``.
             num_workers: Decoding processes; default: one a CPU.
         """
         self.fingerprints: dict[Path, Fingerprint | Refused] = {}
         self.refusals: dict[str, Refused] = {}
         self._bucket, self._ledger, self._shelf = bucket, ledger, shelf
-        self._refused_before, self._recipe = refused_before, Recipe.of(ingest)
+        self._refused_before = refused_before
+        self._recipe, self._limits = Recipe.of(ingest), Limits.of(ingest.limits)
         self._spool_mb, self._connections = ingest.bucket.spool_mb, ingest.bucket.connections
         self._room_bytes = self._spool_bytes = int(self._spool_mb * 1e6)
-        self._pool = DecodingPool(num_workers)
+        self._pool = DecodingPool(num_workers, memory_gb=self._limits.memory_gb)
         self._fetching: deque[tuple[Arrival, Future[Fetched]]] = deque()
         self._decoding: deque[tuple[Arrival, Fetched]] = deque()
         self._shelved: set[str] = set()
@@ -132,7 +133,7 @@ class Stream:
             size = waiting[0].wanted.size
             if size > self._spool_bytes:
                 reason = f"has {size / 1e6:.0f} MB, more than ingest.bucket.spool_mb ({self._spool_mb:g})"
-                self.fingerprints[waiting.popleft().path] = Refused(reason, lasting=False)
+                self.fingerprints[waiting.popleft().path] = Refused(reason, Reason.BUDGET, lasting=False)
                 continue
             if size > self._room_bytes:
                 return
@@ -169,13 +170,14 @@ class Stream:
                     raise UserError(
                         f"s3://{self._bucket.name}: {gave_up}; run the same command later: what was finished is kept"
                     ) from None
-                self._let_go(arrival, Refused(f"could not be fetched: {gave_up}", lasting=False))
+                self._let_go(arrival, Refused(f"could not be fetched: {gave_up}", Reason.FILE, lasting=False))
                 continue
             self._num_given_up = 0
             self.fingerprints[arrival.path] = arrival.identify(fetched.sha256, fetched.found.size)
             wanted = [candidate for candidate in arrival.candidates if self._is_wanted(candidate)]
             for batch in batches(wanted):
-                job = Job(str(arrival.path), tuple(candidate.claim.segment for candidate in batch), self._recipe)
+                segments = tuple(candidate.claim.segment for candidate in batch)
+                job = Job(str(arrival.path), segments, self._recipe, self._limits)
                 arrival.decoding.append((batch, self._pool.submit(job)))
             self._decoding.append((arrival, fetched))
 
@@ -196,13 +198,14 @@ class Stream:
                     if isinstance(outcome, Refused):
                         self.refusals[candidate.clip_id] = outcome
                         if outcome.lasting:
-                            lasting[candidate.clip_id] = str(outcome)
+                            lasting[candidate.clip_id] = outcome
                     elif self._is_wanted(candidate):
-                        self._shelf.add(candidate.clip_id, outcome)
+                        shelve(candidate, outcome, self._shelf)
                         self._shelved.add(candidate.clip_id)
             found = fetched.found
             uri = arrival.claims[0].uri
-            self._ledger.note(Entry(uri, found.etag, found.size, fetched.version_id, fetched.sha256, lasting))
+            refused = {clip_id: (verdict.reason.value, str(verdict)) for clip_id, verdict in lasting.items()}
+            self._ledger.note(Entry(uri, found.etag, found.size, fetched.version_id, fetched.sha256, refused))
             self._free(arrival)
 
     def _let_go(self, arrival: Arrival, refused: Refused) -> None:

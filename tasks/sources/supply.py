@@ -10,6 +10,7 @@ from tasks.layouts.claim import Claim
 from tasks.params import IngestParams, SplitParams
 from tasks.sources.address import S3Address, Source
 from tasks.sources.brought import Brought, Fingerprints
+from tasks.video.clips import Limits, Refused
 from tasks.video.identity import fingerprints_of
 from tasks.video.shelf import Shelf
 from tasks.video.sources import read_claims
@@ -29,12 +30,12 @@ class Supply(Protocol):
     def foreseen(self) -> Fingerprints:
         """What is known of its files before any is decoded."""
 
-    def bring(self, shelf: Shelf, refused_before: Mapping[str, str], *, num_workers: int | None) -> Brought:
+    def bring(self, shelf: Shelf, refused_before: Mapping[str, Refused], *, num_workers: int | None) -> Brought:
         """Have every file readable where its claim says, or its clips on the shelf; see :class:`Brought`."""
 
 
 def supply_of(
-    source: Source, data: Path, ingest: IngestParams, split: SplitParams | None, recipe_key: str, *, has_labels: bool
+    source: Source, data: Path, ingest: IngestParams, split: SplitParams | None, terms: str, *, has_labels: bool
 ) -> AbstractContextManager[Supply]:
     """The supply of ``source``, to be entered by who holds the dataset's folder.
 
@@ -43,7 +44,7 @@ def supply_of(
         data: The dataset's folder, for what a bucket needs on the way.
         ingest: Section ``ingest``.
         split: Section ``split``, which says whether official splits count.
-        recipe_key: Names the parameters that refusals hold for.
+        terms: Names the parameters that refusals hold for.
         has_labels: Whether the source says what its clips show.
 
     Raises:
@@ -52,13 +53,13 @@ def supply_of(
     if isinstance(source, Path):
         official = ingest.official_split
         claims = read_claims(source, has_labels=has_labels, layout=ingest.layout, official=official, split=split)
-        return nullcontext(_Files(claims))
+        return nullcontext(_Files(claims, Limits.of(ingest.limits)))
     if ingest.layout not in _LAYOUTS:
         raise UserError(
             f"{source}: a bucket is read as a folder per class or a table, not as {ingest.layout}; copy the dataset to "
             "this machine (aws s3 sync), or make a table clips.csv of it"
         )
-    return _of_bucket(source, data, ingest, recipe_key, has_labels)
+    return _of_bucket(source, data, ingest, terms, has_labels)
 
 
 _LAYOUTS = ("auto", "folder", "table")
@@ -69,22 +70,21 @@ class _Files:
 
     is_read = True
 
-    def __init__(self, claims: list[Claim]) -> None:
+    def __init__(self, claims: list[Claim], limits: Limits) -> None:
         self.claims = claims
+        self._limits = limits
         self._fingerprints: Fingerprints = {}
 
     def foreseen(self) -> Fingerprints:
-        self._fingerprints = fingerprints_of(self.claims)
+        self._fingerprints = fingerprints_of(self.claims, self._limits)
         return self._fingerprints
 
-    def bring(self, _shelf: Shelf, _refused_before: Mapping[str, str], *, num_workers: int | None) -> Brought:  # noqa: ARG002
+    def bring(self, _shelf: Shelf, _refused_before: Mapping[str, Refused], *, num_workers: int | None) -> Brought:  # noqa: ARG002
         return Brought(self._fingerprints)
 
 
 @contextmanager
-def _of_bucket(
-    address: S3Address, data: Path, ingest: IngestParams, recipe_key: str, has_labels: bool
-) -> Iterator[Supply]:
+def _of_bucket(address: S3Address, data: Path, ingest: IngestParams, terms: str, has_labels: bool) -> Iterator[Supply]:
     from tasks.sources.bring import Objects, spool_in  # boto3 takes a second, which folders need not wait for
     from tasks.sources.bucket import Bucket
     from tasks.sources.keys import read_contents
@@ -93,7 +93,7 @@ def _of_bucket(
     bucket = Bucket(address.bucket, ingest.bucket)
     with spool_in(data) as spool:
         contents = read_contents(address, bucket, spool, has_labels=has_labels)
-        ledger = Ledger(data, recipe_key)
+        ledger = Ledger(data, terms)
         try:
             yield Objects(contents, bucket, ledger, ingest)
         finally:

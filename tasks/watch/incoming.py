@@ -41,7 +41,7 @@ def take_in(champion: Champion, source: Source, params: IngestParams, *, has_lab
         champion: Says how video is stored.
         source: A folder per source, or a table whose column ``label`` may be missing or have gaps; with
             ``has_labels`` a folder per class; of this machine or in a bucket.
-        params: Says how many clips a shard has, and how a bucket is read.
+        params: Says how many clips a shard has, what decoding may cost, and how a bucket is read.
         has_labels: Whether the first folder's name is a class.
 
     Returns:
@@ -57,7 +57,7 @@ def take_in(champion: Champion, source: Source, params: IngestParams, *, has_lab
         found = ingest(
             source,
             data,
-            IngestParams(**recipe, clips_per_shard=params.clips_per_shard, bucket=params.bucket),
+            IngestParams(**recipe, clips_per_shard=params.clips_per_shard, limits=params.limits, bucket=params.bucket),
             None,
             seed=0,
             has_labels=has_labels,

@@ -3,7 +3,7 @@ from pathlib import Path
 
 from tasks.sources.ledger import JOURNAL, LEDGER, Entry, Ledger
 
-ENTRY = Entry("s3://films/walk/1.mp4", '"abc"', 7, "v1", "5" * 64, {"c1": "is too short"})
+ENTRY = Entry("s3://films/walk/1.mp4", '"abc"', 7, "v1", "5" * 64, {"c1": ("duration", "is too short")})
 
 
 def test_what_is_noted_is_known_by_its_content_and_stays(tmp_path: Path) -> None:
