@@ -63,7 +63,9 @@ class Settings(_FromEnvironment):
         prefect_port: Port of the Prefect server.
         slot: Prefect concurrency limit that hands out devices.
         slots: Devices that the local server's limit hands out.
-        source: Where scheduled rounds find video; default: the source of the last round.
+        source: Where scheduled rounds and ingests find video: a folder, a table, or ``s3://BUCKET/PREFIX``; default:
+            for rounds the source of the last one, for ingests none.
+        s3_requester_pays: Whether reading a bucket whose owner has readers pay may be billed to whoever runs this.
         checkpoint_s: Seconds after which training writes a checkpoint within an epoch.
         alert: Notification block of Prefect that hears of a run that died and of a watch that does not run, as
             ``TYPE/NAME``; default: none.
@@ -84,6 +86,7 @@ class Settings(_FromEnvironment):
     slot: str = "videoloop-device"
     slots: int = Field(default=2, ge=1)
     source: str = ""
+    s3_requester_pays: bool = False
     checkpoint_s: float = Field(default=300.0, ge=0.0)
     alert: str = ""
     incoming: str = ""
