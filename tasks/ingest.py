@@ -101,7 +101,9 @@ def ingest(
         if candidates:  # before hours of decoding: would what is claimed make a dataset?
             claimed = together(others, pd.DataFrame([_claimed(candidate) for candidate in candidates]))
             _settled(labelled(claimed, known, by_person), kept, split, seed)
-        shelf = Shelf(data / SHARDS.name, recipe, ingest.clips_per_shard, set(known["shard"]))
+        named = {str(shard): list(clips["clip_id"]) for shard, clips in known.sort_values("row").groupby("shard")}
+        shelf = Shelf(data / SHARDS.name, recipe, ingest.clips_per_shard, named)
+        shelf.check(candidate.clip_id for candidate in candidates)
         before = refused_before(data / QUARANTINE.name, terms)
         if supply.is_read:
             _check_others(others, shelf, data)
@@ -118,7 +120,10 @@ def ingest(
         _report(undecodable)
         rejected += undecodable
         write_quarantine(rejected, data / QUARANTINE.name, terms)
-        rows = [_row(candidate, shelf) for candidate in candidates if candidate.clip_id not in refusals]
+        taken = [candidate for candidate in candidates if candidate.clip_id not in refusals]
+        shelf.compact([*others["clip_id"], *(candidate.clip_id for candidate in taken)])
+        others = _placed(others, shelf)
+        rows = [_row(candidate, shelf) for candidate in taken]
         if not rows and others.empty:
             raise UserError(f"{source}: nothing in it could be taken; {rejected[0].claim.uri} {rejected[0].refused}")
         found = _settled(labelled(together(others, pd.DataFrame(rows)), known, by_person), kept, split, seed)
@@ -180,6 +185,11 @@ def _row(candidate: Candidate, shelf: Shelf) -> dict[str, Any]:
     return {**_claimed(candidate), "shard": stored.shard, "row": stored.row, **stored.facts}
 
 
+def _placed(others: pd.DataFrame, shelf: Shelf) -> pd.DataFrame:
+    places = [shelf.get(clip_id) for clip_id in others["clip_id"]]
+    return others.assign(shard=[place.shard for place in places if place], row=[place.row for place in places if place])
+
+
 def _rejected(candidate: Candidate, refusals: Mapping[str, Refused]) -> Rejected:
     return Rejected(candidate.claim, refusals[candidate.clip_id], candidate.clip_id, candidate.fingerprint.sha256)
 
@@ -201,7 +211,11 @@ def _check_others(others: pd.DataFrame, shelf: Shelf, data: Path) -> None:
         return
     shard = strange["shard"].iloc[0]
     if shard not in shelf.shards_of_other_recipes:
-        raise UserError(f"{data / SHARDS.name / shard}: this shard is missing or damaged; run `dvc checkout --force`")
+        num_clips = int((strange["shard"] == shard).sum())
+        raise UserError(
+            f"{data / SHARDS.name / shard}: this shard is missing or damaged; run `dvc checkout --force`, or ingest a "
+            f"source that has its other {num_clips} clips too"
+        )
     raise UserError(
         f"{data}: {len(strange)} clips that the source does not name were stored with other parameters: set ingest in "
         "params.yaml as it was, or ingest a source that names all clips"

@@ -70,6 +70,8 @@ class Settings(_FromEnvironment):
         alert: Notification block of Prefect that hears of a run that died and of a watch that does not run, as
             ``TYPE/NAME``; default: none.
         incoming: Where the scheduled watch finds video; default: what is in already.
+        shards: DVC remote on S3 (``s3://BUCKET/PREFIX``) from which training streams shards; default: they are here.
+        shard_cache_gb: Room for streamed shards, in ``home``.
         round: Name of the round under whose MLflow run stages nest theirs; set by the train flow.
         flow_run: Prefect flow run to which the trials of a search belong; set by the train flow.
     """
@@ -88,6 +90,8 @@ class Settings(_FromEnvironment):
     checkpoint_s: float = Field(default=300.0, ge=0.0)
     alert: str = ""
     incoming: str = ""
+    shards: str = ""
+    shard_cache_gb: float = Field(default=50.0, gt=0)
     round: str = ""
     flow_run: str = ""
 
