@@ -69,6 +69,19 @@ class SplitParams(Section):
         return self
 
 
+class NearDuplicateParams(Section):
+    """Whether copies of a clip may be in two splits.
+
+    Attributes:
+        enabled: Whether copies are looked for.
+        distance: Two clips are copies when the words of 64 bits that say what moves in them, and those that say what
+            stands still, differ in so many bits on average, at most (docs/decisions/0025-near-duplicates.md).
+    """
+
+    enabled: bool = False
+    distance: Annotated[float, Field(ge=0.0, le=24.0)] = 12.0
+
+
 class ValidateParams(Section):
     """What the manifest must fulfil before anything is trained.
 
@@ -82,6 +95,7 @@ class ValidateParams(Section):
         fps: Smallest and largest frame rate of the original video.
         brightness: Smallest and largest mean luma, 0 to 255.
         motion: Smallest and largest mean absolute difference of successive frames, 0 to 255.
+        near_duplicates: Whether a clip and a copy of it may be in two splits.
     """
 
     labels: tuple[str, ...] = ()
@@ -93,6 +107,7 @@ class ValidateParams(Section):
     fps: tuple[float, float] = (4.0, 240.0)
     brightness: tuple[float, float] = (8.0, 247.0)
     motion: tuple[float, float] = (0.05, 128.0)
+    near_duplicates: NearDuplicateParams = NearDuplicateParams()
 
 
 class FloatRange(Section):

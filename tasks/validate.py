@@ -22,6 +22,7 @@ from tasks.params_file import load_params
 from tasks.process import run_stage
 from tasks.settings import settings
 from tasks.tracking import tracked
+from tasks.twins.leaks import with_copies
 from tasks.validation.facts import class_facts, clip_facts
 
 if TYPE_CHECKING:
@@ -58,6 +59,8 @@ def validate(
     # The time of day is no input of the stage, and need not be: what is not in the future now will never be, and a
     # result that says otherwise is a failure, which DVC does not keep.
     clips = clip_facts(manifest, data / layout.SHARDS.name, split, now=datetime.now(UTC))
+    if params.near_duplicates.enabled:
+        clips = with_copies(clips, data / layout.SHARDS.name, settings().home, params.near_duplicates)
     findings = _check(clips, class_facts(manifest, params), params, split, data_docs)
     _write_summary(findings, manifest, summary)
     failed = [finding for finding in findings if not finding.success]

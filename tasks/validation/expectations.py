@@ -17,6 +17,7 @@ from great_expectations.expectations.expectation import Expectation
 
 from models.clips.manifest import SPLITS
 from tasks.params import SplitParams, ValidateParams
+from tasks.validation.leaks import about_copies
 
 _NAMED_BY = {"clips": ["clip_id", "uri"], "classes": ["label"]}
 """By table: the columns that name a failing row."""
@@ -95,6 +96,7 @@ def _about_clips(params: ValidateParams, split: SplitParams) -> list[Expectation
         _one_of("split", SPLITS, f"A split is one of {', '.join(SPLITS)}."),
         _is_null("in_the_future", "No clip was captured in the future."),
         _is_null("shared_with", "No stretch of a file is in two splits."),
+        *about_copies(params.near_duplicates),
         *_whole_sources(split),
         _between("duration_s", params.duration_s, "Duration in seconds"),
         _between("short_side_px", params.short_side_px, "Shorter side in pixels"),
