@@ -16,6 +16,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from flows.lost_server import leave, lost_server_in_words
+from tasks.params import LayoutName
 from tasks.process import readable, speak
 from tasks.settings import ServeSettings, hush, main_checkout
 
@@ -77,10 +78,15 @@ def run(
 
 @app.command()
 def ingest(
-    source: Annotated[Path, typer.Argument(help="A folder per class, or a CSV or Parquet table.")],
+    source: Annotated[
+        Path, typer.Argument(help="A folder per class, a CSV or Parquet table, or a well-known dataset with its lists.")
+    ],
     unlabelled: Annotated[
         bool, typer.Option("--unlabelled", help="A folder per source, or a table without the column label.")
     ] = False,
+    layout: Annotated[
+        LayoutName | None, typer.Option(help="How SRC lies there; default: ingest.layout of params.yaml.")
+    ] = None,
 ) -> None:
     """Bring video into data/ of this checkout; `dvc repro` goes on from there."""
     from tasks.ingest import ingest as bring_in
@@ -89,7 +95,8 @@ def ingest(
     from tasks.workspace import add_data_here
 
     params = load_params()
-    found = bring_in(source, DATA, params.ingest, params.split, seed=params.base.seed, has_labels=not unlabelled)
+    section = params.ingest.model_copy(update={"layout": layout or params.ingest.layout})
+    found = bring_in(source, DATA, section, params.split, seed=params.base.seed, has_labels=not unlabelled)
     version = add_data_here()
     for path, reason in found.quarantined:
         console.print(f"quarantined {path}: {reason}", markup=False)
@@ -276,7 +283,9 @@ def request_labels(
 
 @label_app.command("receive")
 def receive_labels(
-    answers: Annotated[Path, typer.Argument(help="labels.csv of a request, or Label Studio's JSON export.")],
+    answers: Annotated[
+        Path, typer.Argument(help="labels.csv of a request, or Label Studio's JSON or CVAT's XML export.")
+    ],
     new_classes: Annotated[bool, typer.Option("--new-classes", help="Take labels that the dataset lacks.")] = False,
     replace: Annotated[bool, typer.Option("--replace", help="Let labels differ from those that clips have.")] = False,
 ) -> None:

@@ -24,7 +24,7 @@ from tasks.layout import DATA, PERSON_LABELS, QUARANTINE, SHARDS
 from tasks.params import IngestParams, SplitParams
 from tasks.params_file import load_params
 from tasks.process import run_stage
-from tasks.video.clips import Recipe, Refused
+from tasks.video.clips import Limits, Recipe, Refused
 from tasks.video.identity import Candidate, identified
 from tasks.video.intake import store_missing
 from tasks.video.quarantine import Rejected, refused_before, write_quarantine
@@ -75,7 +75,7 @@ def ingest(
     new one replaces it.
 
     Args:
-        source: A folder per class or a table; see :func:`tasks.video.sources.read_claims`.
+        source: A folder per class, a table, or a well-known dataset; see :func:`tasks.video.sources.read_claims`.
         data: The dataset's folder; made if it is missing. Beside it may lie the label table.
         ingest: Section ``ingest``.
         split: Section ``split``; None where nothing will be trained on here, so that labels may be few and splits none.
@@ -86,12 +86,14 @@ def ingest(
     Raises:
         UserError: The source cannot be used as it is; the manifest is as it was.
     """
-    recipe = Recipe(**ingest.model_dump(exclude={"clips_per_shard"}))
-    claims = read_claims(source, has_labels=has_labels)
+    recipe, limits = Recipe.of(ingest), Limits.of(ingest.limits)
+    claims = read_claims(
+        source, has_labels=has_labels, layout=ingest.layout, official=ingest.official_split, split=split
+    )
     by_person = read_label_table(data.parent / PERSON_LABELS.name)
     with alone_in(data):
         known = known_clips(data)
-        candidates, rejected = identified(claims)
+        candidates, rejected = identified(claims, limits)
         _report(rejected)
         others = known[~known["clip_id"].isin([candidate.clip_id for candidate in candidates])]
         kept = kept_splits(known, data, split, seed) if split else {}
@@ -100,12 +102,12 @@ def ingest(
             _settled(labelled(claimed, known, by_person), kept, split, seed)
         shelf = Shelf(data / SHARDS.name, recipe, ingest.clips_per_shard, set(known["shard"]))
         _check_others(others, shelf, data)
-        before = refused_before(data / QUARANTINE.name, _recipe_key(recipe))
-        refusals = store_missing(candidates, shelf, recipe, before, num_workers=num_workers)
+        before = refused_before(data / QUARANTINE.name, _terms(recipe, limits))
+        refusals = store_missing(candidates, shelf, recipe, before, limits, num_workers=num_workers)
         undecodable = [_rejected(candidate, refusals) for candidate in candidates if candidate.clip_id in refusals]
         _report(undecodable)
         rejected += undecodable
-        write_quarantine(rejected, data / QUARANTINE.name, _recipe_key(recipe))
+        write_quarantine(rejected, data / QUARANTINE.name, _terms(recipe, limits))
         rows = [_row(candidate, shelf) for candidate in candidates if candidate.clip_id not in refusals]
         if not rows and others.empty:
             raise UserError(f"{source}: nothing in it could be taken; {rejected[0].claim.uri} {rejected[0].refused}")
@@ -196,14 +198,14 @@ def _check_others(others: pd.DataFrame, shelf: Shelf, data: Path) -> None:
     )
 
 
-def _recipe_key(recipe: Recipe) -> str:
-    return json.dumps({"decoder": DECODER_VERSION, **asdict(recipe)}, sort_keys=True)
+def _terms(recipe: Recipe, limits: Limits) -> str:
+    return json.dumps({"decoder": DECODER_VERSION, **asdict(recipe), **asdict(limits)}, sort_keys=True)
 
 
 def main() -> None:
     """Ingest the labelled source that the command line names into ``data/``."""
     if len(sys.argv) != 2:
-        raise UserError("usage: python -m tasks.ingest SOURCE (a folder per class, or a table)")
+        raise UserError("usage: python -m tasks.ingest SOURCE (a folder per class, a table, or a well-known dataset)")
     params = load_params()
     summary = ingest(Path(sys.argv[1]), DATA, params.ingest, params.split, seed=params.base.seed)
     logger.info(

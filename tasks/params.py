@@ -15,6 +15,8 @@ from models.spec import (
     Section,
 )
 
+LayoutName = Literal["auto", "folder", "table", "ucf101", "hmdb51", "kinetics", "something", "cvat"]
+
 
 class BaseParams(Section):
     """What every stage may read.
@@ -28,6 +30,27 @@ class BaseParams(Section):
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
 
 
+class LimitsParams(Section):
+    """What decoding one file may cost before it is refused; nothing that is stored depends on it.
+
+    Attributes:
+        max_file_gb: Size of the file, in 10^9 bytes.
+        max_pixels: Of one frame, width times height.
+        max_decoded_gigapixels: Pixels that are decoded for one clip, in 10^9, frames that are not stored included:
+            60 s of 3840 x 2160 at 60 frames a second are 30.
+        memory_gb: Address space of a decoding process, in 10^9 bytes; the process itself takes about 0.25.
+        timeout_s: Wall-clock seconds that any file may take.
+        timeout_per_s: Wall-clock seconds more for each second of video up to the last that is wanted.
+    """
+
+    max_file_gb: Positive = 64.0
+    max_pixels: Annotated[int, Field(ge=256)] = 8192 * 4320
+    max_decoded_gigapixels: Positive = 64.0
+    memory_gb: Annotated[float, Field(ge=0.3)] = 4.0
+    timeout_s: Positive = 60.0
+    timeout_per_s: Annotated[float, Field(ge=0.0)] = 4.0
+
+
 class IngestParams(Section):
     """How video is decoded once into shards.
 
@@ -38,6 +61,10 @@ class IngestParams(Section):
         max_duration_s: Longer clips are refused: cut them into windows in a table.
         jpeg_quality: Of the stored frames.
         clips_per_shard: Clips in one shard, at most.
+        limits: What decoding one file may cost.
+        layout: How a labelled source lies on the disk; ``auto`` looks at what is there.
+        official_split: Which of a dataset's official splits counts (UCF101 and HMDB51 have three), with
+            ``split.by: given``.
     """
 
     short_side: Annotated[int, Field(ge=16, le=2160)] = 128
@@ -46,6 +73,9 @@ class IngestParams(Section):
     max_duration_s: Positive = 60.0
     jpeg_quality: Annotated[int, Field(ge=50, le=100)] = 90
     clips_per_shard: Annotated[int, Field(ge=1, le=100_000)] = 256
+    limits: LimitsParams = LimitsParams()
+    layout: LayoutName = "auto"
+    official_split: Annotated[int, Field(ge=1, le=9)] = 1
 
 
 class SplitParams(Section):

@@ -7,7 +7,7 @@ from itertools import groupby
 
 from tqdm import tqdm
 
-from tasks.video.clips import DecodedClip, Job, Recipe, Refused
+from tasks.video.clips import DecodedClip, Job, Limits, Recipe, Refused
 from tasks.video.identity import Candidate
 from tasks.video.pool import decode_all
 from tasks.video.shelf import Shelf
@@ -23,7 +23,8 @@ def store_missing(
     candidates: Sequence[Candidate],
     shelf: Shelf,
     recipe: Recipe,
-    refused_before: Mapping[str, str],
+    refused_before: Mapping[str, Refused],
+    limits: Limits,
     *,
     num_workers: int | None = None,
 ) -> dict[str, Refused]:
@@ -33,7 +34,8 @@ def store_missing(
         candidates: Clips with their files.
         shelf: Where they go; flushed at the end.
         recipe: How frames are stored, and which durations are taken.
-        refused_before: Reasons, by clip_id, that need no second look.
+        refused_before: Verdicts, by clip_id, that need no second look.
+        limits: What decoding one file may cost.
         num_workers: Decoding processes; default: one a CPU.
 
     Returns:
@@ -48,26 +50,32 @@ def store_missing(
             except Refused as refused:
                 refusals[candidate.clip_id] = refused
         elif candidate.clip_id in refused_before:
-            refusals[candidate.clip_id] = Refused(refused_before[candidate.clip_id])
+            refusals[candidate.clip_id] = refused_before[candidate.clip_id]
         else:
             missing.append(candidate)
-    for candidate, outcome in _decoded(missing, recipe, num_workers):
+    for candidate, outcome in _decoded(missing, recipe, limits, num_workers):
         if isinstance(outcome, Refused):
             refusals[candidate.clip_id] = outcome
         else:
+            if outcome.num_disordered:
+                named = (candidate.claim.uri, outcome.num_disordered)
+                logger.warning("%s: %d frames whose time stamps repeat or go backwards are left out", *named)
             shelf.add(candidate.clip_id, outcome)
     shelf.flush()
     return refusals
 
 
 def _decoded(
-    candidates: Sequence[Candidate], recipe: Recipe, num_workers: int | None
+    candidates: Sequence[Candidate], recipe: Recipe, limits: Limits, num_workers: int | None
 ) -> Iterator[tuple[Candidate, DecodedClip | Refused]]:
     batches = list(_batches(candidates))
-    jobs = [Job(str(batch[0].claim.path), tuple(entry.claim.segment for entry in batch), recipe) for batch in batches]
+    jobs = [
+        Job(str(batch[0].claim.path), tuple(entry.claim.segment for entry in batch), recipe, limits)
+        for batch in batches
+    ]
     num_done = 0
     with (
-        closing(decode_all(jobs, num_workers=num_workers)) as outcomes_of_jobs,
+        closing(decode_all(jobs, num_workers=num_workers, memory_gb=limits.memory_gb)) as outcomes_of_jobs,
         tqdm(total=len(candidates), desc="ingest", unit="clip", disable=None) as progress,
     ):
         for batch, outcomes in zip(batches, outcomes_of_jobs, strict=True):

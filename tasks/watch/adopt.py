@@ -34,7 +34,7 @@ def adopt(
     Raises:
         UserError: The dataset or what came in is damaged, or another process writes here.
     """
-    recipe = Recipe(**ingest.model_dump(exclude={"clips_per_shard"}))
+    recipe = Recipe.of(ingest)
     incoming = incoming_folder(recipe)
     if not (incoming / MANIFEST.name).exists():
         return 0
@@ -64,7 +64,7 @@ def adopt(
 
 def named_in(text: str, ingest: IngestParams) -> set[str]:
     """The identities of clips that came in and that ``text``, such as a filled-in labelling request, names."""
-    incoming = incoming_folder(Recipe(**ingest.model_dump(exclude={"clips_per_shard"})))
+    incoming = incoming_folder(Recipe.of(ingest))
     if not (incoming / MANIFEST.name).exists():
         return set()
     return {clip_id for clip_id in read_manifest(incoming / MANIFEST.name)["clip_id"] if clip_id in text}

@@ -40,7 +40,7 @@ def take_in(champion: Champion, source: Path, params: IngestParams, *, has_label
         champion: Says how video is stored.
         source: A folder per source, or a table whose column ``label`` may be missing or have gaps; with
             ``has_labels`` a folder per class.
-        params: Says how many clips a shard has.
+        params: Says how many clips a shard has, and what decoding may cost.
         has_labels: Whether the first folder's name is a class.
 
     Returns:
@@ -56,7 +56,7 @@ def take_in(champion: Champion, source: Path, params: IngestParams, *, has_label
         found = ingest(
             source,
             data,
-            IngestParams(**recipe, clips_per_shard=params.clips_per_shard),
+            IngestParams(**recipe, clips_per_shard=params.clips_per_shard, limits=params.limits),
             None,
             seed=0,
             has_labels=has_labels,
