@@ -187,6 +187,17 @@ def doctor(
 
 
 @app.command()
+def profile(
+    out: Annotated[Path, typer.Option(help="The page.")] = Path("results/profile.html"),
+) -> None:
+    """Draw the dataset in data/ on one page: counts, times, facts, pictures of each class, what was refused."""
+    from tasks.profile.page import profile as draw
+
+    draw(_default_name(), out)
+    console.print(str(out), markup=False, highlight=False)
+
+
+@app.command()
 def predict(
     files: Annotated[list[Path], typer.Argument(help="Video files.")],
     name: Annotated[str | None, typer.Option(help="Registered model; default: base.name of params.yaml.")] = None,
