@@ -56,10 +56,11 @@ def _stretches(clips: pd.DataFrame) -> Finding:
     shared = clips[clips["shared_with"].notna()]
     if shared.empty:
         return Finding("equal stretches", True, "no stretch of a file is in two splits")
-    uri_of = clips.set_index("clip_id")["uri"]
+    uri_of = dict(zip(clips["clip_id"], clips["uri"], strict=True))
     said = _listed(
-        f"{clip.uri} from {clip.start_s:g} to {clip.end_s:g} s ({clip.split}) overlaps {uri_of[clip.shared_with]}"
-        for clip in shared.itertuples()
+        f"{clip['uri']} from {clip['start_s']:g} to {clip['end_s']:g} s ({clip['split']}) overlaps "
+        f"{uri_of[clip['shared_with']]}"
+        for clip in shared.to_dict("records")
     )
     return Finding("equal stretches", False, f"{said}\n{_TOGETHER}")
 

@@ -101,6 +101,6 @@ def _of_shard(shard: Path, home: Path) -> Prints:
         found = joined([print_of(store.frames(shard.name, row), store.times(shard.name, row)) for row in rows])
     except (UserError, ValueError):
         return joined([])
-    with replacing(kept) as temporary, temporary.open("wb") as file:
-        np.savez(file, **vars(found))
+    with replacing(kept) as temporary, temporary.open("wb") as written:
+        np.savez(written, **vars(found))
     return found

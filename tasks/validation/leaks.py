@@ -7,11 +7,11 @@ from tasks.params import NearDuplicateParams
 from tasks.twins.leaks import COPIED_BY
 
 
-class ExpectColumnValuesToNameNoCopy(gxe.ExpectColumnValuesToBeNull):
-    """Expect that no clip is nearly the same video as a clip of another split, which the value names otherwise."""
+class ExpectNoCopyInAnotherSplit(gxe.ExpectColumnValuesToBeNull):
+    """A clip that shows what a clip of another split shows, encoded or cut otherwise, is no test of anything."""
 
 
 def about_copies(params: NearDuplicateParams) -> list[Expectation]:
     """The expectation, where copies are looked for."""
     description = "No clip is a copy of a clip of another split (validate.near_duplicates)."
-    return [ExpectColumnValuesToNameNoCopy(column=COPIED_BY, description=description)] if params.enabled else []
+    return [ExpectNoCopyInAnotherSplit(column=COPIED_BY, description=description)] if params.enabled else []
