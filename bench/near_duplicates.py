@@ -111,8 +111,8 @@ def _quality(folder: Path, cameras: int, num_copied: int) -> Prints:
     pairs = near_copies(both, _DISTANCE)
     print(f"search among {len(both.starts_C) - 1} clips: {time.process_time() - began_s:.2f} s of processor time")
     ours = set(zip(pairs["first"], pairs["second"], strict=True))
-    nearest = near_copies(prints, 24.0)["distance"].min()
-    print(f"nearest clips that are no copies differ in {nearest:.1f} bits, copies may in {_DISTANCE:g}\n")
+    first = next(limit for limit in np.arange(0.0, 32.0, 0.25) if len(near_copies(prints, limit)))
+    print(f"two of them that are no copies would be taken for copies at {first:g} bits; the limit is {_DISTANCE:g}\n")
 
     original_of = {len(originals) + at: int(Path(uri).stem) for at, uri in enumerate(copies["uri"])}
     change_of = {len(originals) + at: Path(uri).parent.name for at, uri in enumerate(copies["uri"])}

@@ -106,4 +106,5 @@ def _compared(prints: Prints, lying: pd.DataFrame) -> pd.DataFrame:
     moving_C = prints.num_moving
     fewer_P = np.minimum(moving_C[first_P], moving_C[second_P])
     compared = lying.assign(distance=mean(prints.motion_W), still_distance=mean(prints.still_W), words=words_P)
-    return compared.loc[words_P >= np.maximum(_LEAST_WORDS, _LEAST_SHARE * fewer_P)]
+    enough: pd.DataFrame = compared[words_P >= np.maximum(_LEAST_WORDS, _LEAST_SHARE * fewer_P)]
+    return enough
