@@ -30,6 +30,21 @@ class BaseParams(Section):
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
 
 
+class BucketParams(Section):
+    """How video is brought from a bucket (``s3://``).
+
+    Attributes:
+        spool_mb: Megabytes of objects that lie on this disk at a time, between fetching and decoding; a larger object
+            is refused.
+        deadline_s: Seconds without a byte or an answer after which S3 is given up.
+        connections: Objects that are fetched side by side.
+    """
+
+    spool_mb: Positive = 4096.0
+    deadline_s: Positive = 300.0
+    connections: Annotated[int, Field(ge=1, le=256)] = 8
+
+
 class LimitsParams(Section):
     """What decoding one file may cost before it is refused; nothing that is stored depends on it.
 
@@ -65,6 +80,7 @@ class IngestParams(Section):
         layout: How a labelled source lies on the disk; ``auto`` looks at what is there.
         official_split: Which of a dataset's official splits counts (UCF101 and HMDB51 have three), with
             ``split.by: given``.
+        bucket: How video is brought from a bucket.
     """
 
     short_side: Annotated[int, Field(ge=16, le=2160)] = 128
@@ -76,6 +92,7 @@ class IngestParams(Section):
     limits: LimitsParams = LimitsParams()
     layout: LayoutName = "auto"
     official_split: Annotated[int, Field(ge=1, le=9)] = 1
+    bucket: BucketParams = BucketParams()
 
 
 class SplitParams(Section):
