@@ -1,7 +1,8 @@
 """Verdicts on every container and codec that FFmpeg can write here: ``python -m bench.formats``.
 
-Each encoder is put into the containers that are taken, and each other container that is a file gets the first usual codec
-that it takes. What is of a container and a codec that are taken must be taken; all else must be refused with its kind.
+Each encoder is put into the containers that are taken, and each other container that is a file gets the first usual
+codec that it takes. What is of a container and a codec that are taken must be taken; all else must be refused with its
+kind.
 """
 
 import argparse
