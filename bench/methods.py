@@ -35,14 +35,16 @@ from models.predict import predict
 from models.spec import FineTuneParams, HeadParams, ModelParams
 from tasks.statistics.bootstrap import source_bootstrap
 
+# What is new or small beside frozen weights learns at the head's rate; LoRA's paper has ten times that of full tuning.
+_AT_HEADS_RATE = {"backbone_lr_scale": 1.0}
 _TRAINED: dict[str, dict[str, Any]] = {
     "head": {"method": "head"},
     "last stage": {"method": "stages", "stages": {"last": 1}},
     "last three stages": {"method": "stages", "stages": {"last": 3}},
-    "norm and bias": {"method": "norm"},
-    "LoRA": {"method": "lora", "lora": {"rank": 8}},
-    "ST-Adapter": {"method": "adapter", "adapter": {"kind": "st"}},
-    "AIM": {"method": "adapter", "adapter": {"kind": "aim"}},
+    "norm and bias": {"method": "norm", **_AT_HEADS_RATE},
+    "LoRA": {"method": "lora", "lora": {"rank": 8}, **_AT_HEADS_RATE},
+    "ST-Adapter": {"method": "adapter", "adapter": {"kind": "st"}, **_AT_HEADS_RATE},
+    "AIM": {"method": "adapter", "adapter": {"kind": "aim"}, **_AT_HEADS_RATE},
     "full": {"method": "full"},
     "full, layer decay": {"method": "full", "layer_decay": 0.8},
     "full, unfreezing": {"method": "full", "unfreeze": 1},

@@ -3,20 +3,25 @@
 import json
 import os
 import sys
+from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from flows.lost_server import leave, lost_server_in_words
+from tasks.params import LayoutName
 from tasks.process import readable, speak
 from tasks.settings import ServeSettings, hush, main_checkout
 
 if TYPE_CHECKING:
+    from infra.doctor import Finding
     from tasks.promote import Promotion
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
@@ -48,18 +53,20 @@ def main() -> None:
 @app.command()
 def run(
     source: Annotated[
-        Path | None, typer.Option(help="A folder per class, or a CSV or Parquet table; default: the last round's.")
+        str | None,
+        typer.Option(help="A folder per class, or a CSV or Parquet table, here or at s3://; default: as last time."),
     ] = None,
 ) -> None:
     """Run one round: ingest, validate, search, fine-tune, evaluate, report, register, judge."""
     from infra import servers
     from tasks.params_file import PARAMS_FILE, load_params
     from tasks.repository import demand_ready
+    from tasks.sources.address import absolute
     from tasks.workspace import last_source
 
     demand_ready(main_checkout())
     load_params(main_checkout() / PARAMS_FILE)  # a mistake in it costs no start of servers and names this file
-    where = str(source.absolute()) if source else last_source()
+    where = absolute(source) if source else last_source()
     started = servers.connect(console.print)
     from flows.train import train
 
@@ -73,19 +80,28 @@ def run(
 
 @app.command()
 def ingest(
-    source: Annotated[Path, typer.Argument(help="A folder per class, or a CSV or Parquet table.")],
+    source: Annotated[
+        str,
+        typer.Argument(help="A folder per class, a CSV or Parquet table, here or at s3://, or a well-known dataset."),
+    ],
     unlabelled: Annotated[
         bool, typer.Option("--unlabelled", help="A folder per source, or a table without the column label.")
     ] = False,
+    layout: Annotated[
+        LayoutName | None, typer.Option(help="How SRC lies there; default: ingest.layout of params.yaml.")
+    ] = None,
 ) -> None:
     """Bring video into data/ of this checkout; `dvc repro` goes on from there."""
     from tasks.ingest import ingest as bring_in
     from tasks.layout import DATA
     from tasks.params_file import load_params
+    from tasks.sources.address import source_at
     from tasks.workspace import add_data_here
 
     params = load_params()
-    found = bring_in(source, DATA, params.ingest, params.split, seed=params.base.seed, has_labels=not unlabelled)
+    section = params.ingest.model_copy(update={"layout": layout or params.ingest.layout})
+    where, labelled = source_at(source), not unlabelled
+    found = bring_in(where, DATA, section, params.split, seed=params.base.seed, has_labels=labelled)
     version = add_data_here()
     for path, reason in found.quarantined:
         console.print(f"quarantined {path}: {reason}", markup=False)
@@ -98,8 +114,10 @@ def ingest(
 @app.command()
 def watch(
     source: Annotated[
-        Path | None,
-        typer.Option(help="Video that came in: a folder per source, or a table; default: VIDEOLOOP_INCOMING."),
+        str | None,
+        typer.Option(
+            help="Video that came in: a folder per source, or a table; here or at s3://; default: VIDEOLOOP_INCOMING."
+        ),
     ] = None,
     now: Annotated[
         datetime | None, typer.Option(help="The moment of the watch, UTC; days before it are over. Default: now.")
@@ -109,6 +127,7 @@ def watch(
     """Look for change in incoming video, say whether it hurts, and ask for labels or start a retraining if so."""
     from infra import servers
     from tasks.params_file import PARAMS_FILE, load_params
+    from tasks.sources.address import absolute
 
     load_params(main_checkout() / PARAMS_FILE)
     servers.connect(console.print)
@@ -117,7 +136,7 @@ def watch(
 
     moment = now.replace(tzinfo=UTC) if now else None
     with lost_server_in_words():
-        found = look(str(source.absolute()) if source else None, moment, labelled)
+        found = look(absolute(source) if source else None, moment, labelled)
     show_watch(console, found)
 
 
@@ -151,18 +170,39 @@ def status() -> None:
     console.print(table)
 
 
+class Patient(StrEnum):
+    """What the doctor looks at."""
+
+    MACHINE = "machine"
+    DATA = "data"
+
+
 @app.command()
-def doctor() -> None:
-    """Name what is missing or misconfigured, and the remedy."""
-    from infra.doctor import examine
+def doctor(
+    patient: Annotated[Patient, typer.Argument(help="This machine, or the dataset in data/.")] = Patient.MACHINE,
+) -> None:
+    """Name what is missing or misconfigured, or what is wrong with the dataset, and the remedy."""
+    from tasks.report.environment import visible
 
     table, healthy = Table("", "what", "finding"), True
-    for finding in examine():
+    for finding in _findings(patient):
         healthy &= finding.ok
-        table.add_row("ok" if finding.ok else "[red]mend[/red]", finding.subject, finding.says)
+        says = "\n".join(map(visible, finding.says.split("\n")))
+        table.add_row("ok" if finding.ok else "[red]mend[/red]", finding.subject, escape(says))
     console.print(table)
     if not healthy:
         raise typer.Exit(1)
+
+
+@app.command()
+def profile(
+    out: Annotated[Path, typer.Option(help="The page.")] = Path("results/profile.html"),
+) -> None:
+    """Draw the dataset in data/ on one page: counts, times, facts, pictures of each class, what was refused."""
+    from tasks.profile.page import profile as draw
+
+    draw(_default_name(), out)
+    console.print(str(out), markup=False, highlight=False)
 
 
 @app.command()
@@ -262,7 +302,9 @@ def request_labels(
 
 @label_app.command("receive")
 def receive_labels(
-    answers: Annotated[Path, typer.Argument(help="labels.csv of a request, or Label Studio's JSON export.")],
+    answers: Annotated[
+        Path, typer.Argument(help="labels.csv of a request, or Label Studio's JSON or CVAT's XML export.")
+    ],
     new_classes: Annotated[bool, typer.Option("--new-classes", help="Take labels that the dataset lacks.")] = False,
     replace: Annotated[bool, typer.Option("--replace", help="Let labels differ from those that clips have.")] = False,
 ) -> None:
@@ -290,6 +332,18 @@ def receive_labels(
     console.print(
         f"dataset version {version}; `git add {PERSON_LABELS} data.dvc && git commit` lets the next round train on it"
     )
+
+
+def _findings(patient: Patient) -> "Iterator[Finding]":
+    if patient is Patient.MACHINE:
+        from infra.doctor import examine
+
+        return examine()
+    from infra.data_doctor import examine_data
+    from tasks.params_file import load_params
+
+    params = load_params()
+    return examine_data(params.validate_, params.split)
 
 
 def _say(promotion: "Promotion") -> None:

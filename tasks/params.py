@@ -15,6 +15,8 @@ from models.spec import (
     Section,
 )
 
+LayoutName = Literal["auto", "folder", "table", "ucf101", "hmdb51", "kinetics", "something", "cvat"]
+
 
 class BaseParams(Section):
     """What every stage may read.
@@ -28,6 +30,42 @@ class BaseParams(Section):
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
 
 
+class BucketParams(Section):
+    """How video is brought from a bucket (``s3://``).
+
+    Attributes:
+        spool_mb: Megabytes of objects that lie on this disk at a time, between fetching and decoding; a larger object
+            is refused.
+        deadline_s: Seconds without a byte or an answer after which S3 is given up.
+        connections: Objects that are fetched side by side.
+    """
+
+    spool_mb: Positive = 4096.0
+    deadline_s: Positive = 300.0
+    connections: Annotated[int, Field(ge=1, le=256)] = 8
+
+
+class LimitsParams(Section):
+    """What decoding one file may cost before it is refused; nothing that is stored depends on it.
+
+    Attributes:
+        max_file_gb: Size of the file, in 10^9 bytes.
+        max_pixels: Of one frame, width times height.
+        max_decoded_gigapixels: Pixels that are decoded for one clip, in 10^9, frames that are not stored included:
+            60 s of 3840 x 2160 at 60 frames a second are 30.
+        memory_gb: Address space of a decoding process, in 10^9 bytes; the process itself takes about 0.25.
+        timeout_s: Wall-clock seconds that any file may take.
+        timeout_per_s: Wall-clock seconds more for each second of video up to the last that is wanted.
+    """
+
+    max_file_gb: Positive = 64.0
+    max_pixels: Annotated[int, Field(ge=256)] = 8192 * 4320
+    max_decoded_gigapixels: Positive = 64.0
+    memory_gb: Annotated[float, Field(ge=0.3)] = 4.0
+    timeout_s: Positive = 60.0
+    timeout_per_s: Annotated[float, Field(ge=0.0)] = 4.0
+
+
 class IngestParams(Section):
     """How video is decoded once into shards.
 
@@ -38,6 +76,11 @@ class IngestParams(Section):
         max_duration_s: Longer clips are refused: cut them into windows in a table.
         jpeg_quality: Of the stored frames.
         clips_per_shard: Clips in one shard, at most.
+        limits: What decoding one file may cost.
+        layout: How a labelled source lies on the disk; ``auto`` looks at what is there.
+        official_split: Which of a dataset's official splits counts (UCF101 and HMDB51 have three), with
+            ``split.by: given``.
+        bucket: How video is brought from a bucket.
     """
 
     short_side: Annotated[int, Field(ge=16, le=2160)] = 128
@@ -46,6 +89,10 @@ class IngestParams(Section):
     max_duration_s: Positive = 60.0
     jpeg_quality: Annotated[int, Field(ge=50, le=100)] = 90
     clips_per_shard: Annotated[int, Field(ge=1, le=100_000)] = 256
+    limits: LimitsParams = LimitsParams()
+    layout: LayoutName = "auto"
+    official_split: Annotated[int, Field(ge=1, le=9)] = 1
+    bucket: BucketParams = BucketParams()
 
 
 class SplitParams(Section):
@@ -69,6 +116,19 @@ class SplitParams(Section):
         return self
 
 
+class NearDuplicateParams(Section):
+    """Whether copies of a clip may be in two splits.
+
+    Attributes:
+        enabled: Whether copies are looked for.
+        distance: Two clips are copies when the words of 64 bits that say what moves in them, and those that say what
+            stands still, differ in so many bits on average, at most (docs/decisions/0025-near-duplicates.md).
+    """
+
+    enabled: bool = False
+    distance: Annotated[float, Field(ge=0.0, le=24.0)] = 12.0
+
+
 class ValidateParams(Section):
     """What the manifest must fulfil before anything is trained.
 
@@ -82,6 +142,9 @@ class ValidateParams(Section):
         fps: Smallest and largest frame rate of the original video.
         brightness: Smallest and largest mean luma, 0 to 255.
         motion: Smallest and largest mean absolute difference of successive frames, 0 to 255.
+        incremental: Clips of shards that passed before, under the same limits, are not checked again for what depends
+            on them alone; what depends on all clips always is. False reads and checks every shard.
+        near_duplicates: Whether a clip and a copy of it may be in two splits.
     """
 
     labels: tuple[str, ...] = ()
@@ -93,6 +156,8 @@ class ValidateParams(Section):
     fps: tuple[float, float] = (4.0, 240.0)
     brightness: tuple[float, float] = (8.0, 247.0)
     motion: tuple[float, float] = (0.05, 128.0)
+    incremental: bool = True
+    near_duplicates: NearDuplicateParams = NearDuplicateParams()
 
 
 class FloatRange(Section):

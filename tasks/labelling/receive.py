@@ -1,4 +1,4 @@
-"""Take labels back, as ``labels.csv`` of a request or as Label Studio's JSON export: all of them, or none."""
+"""Take labels back, as ``labels.csv`` of a request or an export of Label Studio or CVAT: all of them, or none."""
 
 import difflib
 import unicodedata
@@ -13,12 +13,14 @@ from models.clips.manifest import PSEUDO, labels_of, read_manifest
 from models.errors import UserError
 from tasks.dataset import alone_in, kept_splits, labelled, settled, store_clips
 from tasks.labelling.cells import SKIP, plain, read_rows
+from tasks.labelling.cvat import clip_of
 from tasks.labelling.label_studio import read_export
 from tasks.labelling.table import read_label_table, write_label_table
 from tasks.layout import MANIFEST, PERSON_LABELS
+from tasks.layouts.claim import checked_label
+from tasks.layouts.cvat import read_films
 from tasks.params import SplitParams
 from tasks.report.environment import visible
-from tasks.video.sources import checked_label
 
 _MOST_MISTAKES = 20
 _NOBODY: list[str | None] = [None]
@@ -61,7 +63,7 @@ def receive(
     or the next ingest goes on.
 
     Args:
-        answers: ``.csv`` with the columns ``clip_id`` and ``label``, or ``.json``.
+        answers: ``.csv`` with the columns ``clip_id`` and ``label``, Label Studio's ``.json``, or CVAT's ``.xml``.
         data: The dataset's folder.
         split: Section ``split``.
         seed: Breaks ties between sources when splitting.
@@ -108,7 +110,9 @@ class _Answer:
 
 def _read(path: Path) -> list[_Answer]:
     if not path.is_file():
-        raise UserError(f"{path}: there is no such file; give labels.csv of a request, or Label Studio's JSON export")
+        raise UserError(
+            f"{path}: there is no such file; give labels.csv of a request, or Label Studio's or CVAT's export"
+        )
     if path.suffix.lower() == ".csv":
         found = [
             _Answer(
@@ -125,8 +129,15 @@ def _read(path: Path) -> list[_Answer]:
             for task in read_export(path)
             for label in (task.answers or _NOBODY)
         ]
+    elif path.suffix.lower() == ".xml":
+        found = [
+            _Answer(film.place, clip_of(film.name), film.label or None, "tag the film with a class")
+            for film in read_films(path)
+        ]
     else:
-        raise UserError(f"{path}: labels.csv of a request (.csv) or Label Studio's JSON export (.json) is expected")
+        raise UserError(
+            f"{path}: labels.csv of a request (.csv), Label Studio's export (.json) or CVAT's (.xml) is expected"
+        )
     if not found:
         raise UserError(f"{path}: there are no labels in it; fill in the request, and give that file")
     return found

@@ -18,9 +18,10 @@ from models.clips.shards import ClipStore
 from models.errors import UserError
 from models.files import replacing_folder
 from tasks.dataset import alone_in
-from tasks.labelling import label_studio
+from tasks.labelling import cvat, label_studio
 from tasks.labelling.cells import SKIP, inert, table_text, write_text
 from tasks.labelling.choose import choose
+from tasks.labelling.cvat import film_name
 from tasks.labelling.draw import draw
 from tasks.labelling.film import write_film
 from tasks.labelling.outputs import Outputs
@@ -43,7 +44,10 @@ _README = (
     "LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT=(the folder that holds this one): use label_studio.xml as the labelling "
     "interface, add clips/ as local storage, import label_studio.json, export as JSON, and run: "
     "videoloop label receive PATH/EXPORT.json",
-    "3. All rows are taken or none, and what is wrong is said with its row. "
+    "3. Or in CVAT: make a project whose raw labels are cvat_labels.json and in it, by Create multi tasks, one task a "
+    "film of clips/; tag any frame of each with its class; export the project's annotations as CVAT for images 1.1, "
+    "unpack them, and run: videoloop label receive PATH/annotations.xml",
+    "4. All rows are taken or none, and what is wrong is said with its row. "
     "To send a part, delete the rows that are not done.",
 )
 
@@ -73,7 +77,7 @@ class Question:
     @property
     def film(self) -> str:
         """The clip's file within the folder."""
-        return f"clips/{self.number:04d}.mp4"
+        return f"clips/{film_name(self.number, self.clip_id)}"
 
     @property
     def captured(self) -> str:
@@ -272,6 +276,7 @@ def _write(questions: Sequence[Question], labels: Sequence[str], store: ClipStor
     tasks = [label_studio.task(f"{name}/{question.film}", _facts(question)) for question in questions]
     (folder / "label_studio.json").write_text(json.dumps(tasks, indent=1, ensure_ascii=False), encoding="utf-8")
     (folder / "label_studio.xml").write_text(label_studio.interface(labels), encoding="utf-8")
+    (folder / "cvat_labels.json").write_text(cvat.raw_labels(labels), encoding="utf-8")
     (folder / "README.txt").write_text("\n".join(_README) + "\n", encoding="utf-8")
 
 

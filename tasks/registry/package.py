@@ -144,10 +144,7 @@ def _write_example(folder: Path, formats: Sequence[Format]) -> None:
 
 def preprocessing(workspace: Path, params: Params) -> Preprocessing:
     """How the dataset of ``workspace`` was decoded, and how long its training clips usually are."""
-    ingest = params.ingest
-    recipe = Recipe(
-        ingest.short_side, ingest.max_fps, ingest.jpeg_quality, ingest.min_duration_s, ingest.max_duration_s
-    )
+    recipe = Recipe.of(params.ingest)
     manifest = read_manifest(workspace / layout.MANIFEST)
     clips = manifest[manifest["split"] == "train"]
     durations_s = (clips["end_s"] - clips["start_s"]).to_numpy()

@@ -26,7 +26,7 @@ from models.exports.program import Answering, Program
 from models.saved import load_model, read_card
 from models.spec import AnyFormat, ModelParams
 from tasks.registry.names import PREPROCESSING
-from tasks.video.clips import DecodedClip, Job, Recipe, Refused, Segment
+from tasks.video.clips import DecodedClip, Job, Reason, Recipe, Refused, Segment
 from tasks.video.pool import decode_all
 
 _FORMAT = 1
@@ -183,7 +183,7 @@ class VideoClassifier:
             windows = [self._pictures(clip, times_s, chosen) for chosen in self._chosen(clip, times_s)]
             return torch.cat([self._preprocess(clip_THWC[None]) for clip_THWC in windows])
         except (ValueError, IndexError):
-            raise Refused("its decoded frames are damaged") from None
+            raise Refused("its decoded frames are damaged", Reason.DAMAGED) from None
 
     def noise(self, num_windows: int) -> Tensor:
         """Windows of noise, always the same, for trials without a video."""

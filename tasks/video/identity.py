@@ -2,19 +2,22 @@
 
 import hashlib
 import logging
-import stat
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
 
-from tasks.video.clips import Refused, Segment
+from tasks.layouts.claim import Claim
+from tasks.video.clips import Limits, Reason, Refused, Segment
+from tasks.video.opening import opened
 from tasks.video.quarantine import Rejected
-from tasks.video.sources import Claim
 
 logger = logging.getLogger(__name__)
 
 _HASHING_THREADS = 4
+_READ_BYTES = 1 << 18
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,7 @@ class Candidate:
                 return None
         except OSError:
             pass
-        return Refused("changed while it was read; ingest it again", lasting=False)
+        return Refused("changed while it was read; ingest it again", Reason.FILE, lasting=False)
 
 
 def clip_id_of(sha256: str, segment: Segment) -> str:
@@ -50,17 +53,27 @@ def clip_id_of(sha256: str, segment: Segment) -> str:
     return hashlib.sha256(f"{sha256}:{segment.key}".encode()).hexdigest()[:32]
 
 
-def identified(claims: Sequence[Claim]) -> tuple[list[Candidate], list[Rejected]]:
-    """Hash every file once; keep one candidate for each clip, the first in the order of ``claims``.
+def fingerprints_of(claims: Sequence[Claim], limits: Limits) -> dict[Path, Fingerprint | Refused]:
+    """Hash every file once; where it cannot be read, or is larger than ``limits`` allow, say why."""
+    files = {claim.path: claim.may_be_link for claim in claims}
+    with ThreadPoolExecutor(_HASHING_THREADS) as executor:
+        found = executor.map(lambda path, may_be_link: _fingerprint(path, limits, may_be_link), files, files.values())
+        return dict(zip(files, found, strict=True))
+
+
+def identified(
+    claims: Sequence[Claim], fingerprints: Mapping[Path, Fingerprint | Refused]
+) -> tuple[list[Candidate], list[Rejected]]:
+    """Keep one candidate for each clip, the first in the order of ``claims``.
+
+    Args:
+        claims: What the source says.
+        fingerprints: Of every claim's file, or why it has none.
 
     Returns:
         The candidates, and the claims without: files that cannot be read, and content that appears again with another
         label or source.
     """
-    files = {claim.path: claim.may_be_link for claim in claims}
-    with ThreadPoolExecutor(_HASHING_THREADS) as executor:
-        found = executor.map(_fingerprint, files.keys(), files.values())
-        fingerprints = dict(zip(files, found, strict=True))
     candidates: dict[str, Candidate] = {}
     rejected: list[Rejected] = []
     for claim in claims:
@@ -82,21 +95,27 @@ def _repeated(candidate: Candidate, first: Candidate) -> list[Rejected]:
         return []
     other = "label" if claim.label != first.claim.label else "source"
     named = (first.claim.label or "none") if other == "label" else first.claim.source_id
-    refused = Refused(f"has the same content as {first.claim.uri}, which has another {other} ({named})")
+    message = f"has the same content as {first.claim.uri}, which has another {other} ({named})"
+    refused = Refused(message, Reason.REPEATED)
     return [Rejected(claim, refused, candidate.clip_id, candidate.fingerprint.sha256)]
 
 
-def _fingerprint(path: Path, may_be_link: bool) -> Fingerprint | Refused:
+def _fingerprint(path: Path, limits: Limits, may_be_link: bool) -> Fingerprint | Refused:
     try:
-        found = path.stat(follow_symlinks=may_be_link)
-        if stat.S_ISLNK(found.st_mode):
-            return Refused("is a symbolic link: put the file itself here, or name it in a table")
-        if not stat.S_ISREG(found.st_mode):
-            return Refused("is not a regular file")
-        if found.st_size == 0:
-            return Refused("is empty (0 bytes)")
-        with path.open("rb") as file:
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-        return Fingerprint(sha256, found.st_size, found.st_mtime_ns)
+        with os.fdopen(opened(str(path), limits, may_be_link=may_be_link), "rb", buffering=0) as file:
+            found = os.fstat(file.fileno())
+            return Fingerprint(_sha256(file, found.st_size), found.st_size, found.st_mtime_ns)
+    except Refused as refused:
+        return refused
     except OSError as error:
-        return Refused(f"cannot be read: {(error.strerror or 'input/output error').lower()}", lasting=False)
+        cause = (error.strerror or "input/output error").lower()
+        return Refused(f"cannot be read: {cause}", Reason.FILE, lasting=False)
+
+
+def _sha256(file: FileIO, size: int) -> str:
+    # No more than it had at first: a file that is still being written might never end.
+    digest, buffer = hashlib.sha256(), memoryview(bytearray(_READ_BYTES))
+    while size > 0 and (num_read := file.readinto(buffer[: min(size, _READ_BYTES)])):
+        digest.update(buffer[:num_read])
+        size -= num_read
+    return digest.hexdigest()

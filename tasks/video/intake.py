@@ -7,7 +7,7 @@ from itertools import groupby
 
 from tqdm import tqdm
 
-from tasks.video.clips import DecodedClip, Job, Recipe, Refused
+from tasks.video.clips import DecodedClip, Job, Limits, Recipe, Refused
 from tasks.video.identity import Candidate
 from tasks.video.pool import decode_all
 from tasks.video.shelf import Shelf
@@ -23,7 +23,8 @@ def store_missing(
     candidates: Sequence[Candidate],
     shelf: Shelf,
     recipe: Recipe,
-    refused_before: Mapping[str, str],
+    refused_before: Mapping[str, Refused],
+    limits: Limits,
     *,
     num_workers: int | None = None,
 ) -> dict[str, Refused]:
@@ -33,7 +34,8 @@ def store_missing(
         candidates: Clips with their files.
         shelf: Where they go; flushed at the end.
         recipe: How frames are stored, and which durations are taken.
-        refused_before: Reasons, by clip_id, that need no second look.
+        refused_before: Verdicts, by clip_id, that need no second look.
+        limits: What decoding one file may cost.
         num_workers: Decoding processes; default: one a CPU.
 
     Returns:
@@ -48,29 +50,39 @@ def store_missing(
             except Refused as refused:
                 refusals[candidate.clip_id] = refused
         elif candidate.clip_id in refused_before:
-            refusals[candidate.clip_id] = Refused(refused_before[candidate.clip_id])
+            refusals[candidate.clip_id] = refused_before[candidate.clip_id]
         else:
             missing.append(candidate)
-    for candidate, outcome in _decoded(missing, recipe, num_workers):
+    for candidate, outcome in _decoded(missing, recipe, limits, num_workers):
         if isinstance(outcome, Refused):
             refusals[candidate.clip_id] = outcome
         else:
-            shelf.add(candidate.clip_id, outcome)
+            shelve(candidate, outcome, shelf)
     shelf.flush()
     return refusals
 
 
+def shelve(candidate: Candidate, clip: DecodedClip, shelf: Shelf) -> None:
+    """Store a clip, and say what was left out of it."""
+    if clip.num_disordered:
+        named = (candidate.claim.uri, clip.num_disordered)
+        logger.warning("%s: %d frames whose time stamps repeat or go backwards are left out", *named)
+    shelf.add(candidate.clip_id, clip)
+
+
 def _decoded(
-    candidates: Sequence[Candidate], recipe: Recipe, num_workers: int | None
+    candidates: Sequence[Candidate], recipe: Recipe, limits: Limits, num_workers: int | None
 ) -> Iterator[tuple[Candidate, DecodedClip | Refused]]:
-    batches = list(_batches(candidates))
-    jobs = [Job(str(batch[0].claim.path), tuple(entry.claim.segment for entry in batch), recipe) for batch in batches]
+    parts = list(batches(candidates))
+    jobs = [
+        Job(str(batch[0].claim.path), tuple(entry.claim.segment for entry in batch), recipe, limits) for batch in parts
+    ]
     num_done = 0
     with (
-        closing(decode_all(jobs, num_workers=num_workers)) as outcomes_of_jobs,
+        closing(decode_all(jobs, num_workers=num_workers, memory_gb=limits.memory_gb)) as outcomes_of_jobs,
         tqdm(total=len(candidates), desc="ingest", unit="clip", disable=None) as progress,
     ):
-        for batch, outcomes in zip(batches, outcomes_of_jobs, strict=True):
+        for batch, outcomes in zip(parts, outcomes_of_jobs, strict=True):
             changed = batch[0].changed()
             for candidate, outcome in zip(batch, outcomes, strict=True):
                 yield candidate, changed or outcome
@@ -80,7 +92,8 @@ def _decoded(
                 logger.info("%d of %d clips decoded", num_done, len(candidates))
 
 
-def _batches(candidates: Sequence[Candidate]) -> Iterator[list[Candidate]]:
+def batches(candidates: Sequence[Candidate]) -> Iterator[list[Candidate]]:
+    """The candidates in parts that one pass over a file serves, segments ascending; a file's own stand together."""
     for _, of_file in groupby(candidates, key=lambda candidate: candidate.claim.path):
         ascending = sorted(of_file, key=lambda candidate: candidate.claim.segment.start_s)
         for start in range(0, len(ascending), _SEGMENTS_PER_JOB):

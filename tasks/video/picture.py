@@ -8,7 +8,7 @@ import simplejpeg
 from av.video.reformatter import ColorRange, Colorspace, ColorTrc, Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
-from tasks.video.clips import Recipe, Refused
+from tasks.video.clips import Reason, Recipe, Refused
 
 _SCALER = Interpolation.AREA | Interpolation.ACCURATE_RND | Interpolation.BITEXACT
 # From H.273's matrix coefficients to the scaler's; what is unspecified goes by size, as players do.
@@ -47,7 +47,8 @@ class Picture:
     def rotation(self) -> int:
         """Degrees clockwise that the file asks players to turn it."""
         if self._frame.rotation % 90:
-            raise Refused(f"is turned by {self._frame.rotation} degrees; only quarter turns are taken")
+            message = f"is turned by {self._frame.rotation} degrees; only quarter turns are taken"
+            raise Refused(message, Reason.PICTURE)
         return -int(self._frame.rotation) % 360
 
     @cached_property
@@ -72,10 +73,11 @@ class Picture:
 
     def _shrunk(self) -> Any:
         if self._frame.color_trc == ColorTrc.SMPTE2084:
-            raise Refused("is HDR video (PQ), whose brightness would be misread; convert it to SDR")
+            message = "is HDR video (PQ), whose brightness would be misread; convert it to SDR"
+            raise Refused(message, Reason.HDR)
         width, height = self._shown_pixels
         if min(width, height) < _MIN_SIDE:
-            raise Refused(f"has {width} x {height} pixels, too few to show anything")
+            raise Refused(f"has {width} x {height} pixels, too few to show anything", Reason.PICTURE)
         scale = min(1.0, self._recipe.short_side / min(width, height))
         return _reformatter.reformat(
             self._frame,

@@ -1,6 +1,7 @@
 """Decodes many files side by side, each in a process that may crash or hang without harm to the others."""
 
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -8,43 +9,55 @@ from collections import deque
 from collections.abc import Generator, Iterable
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
 import tasks
-from tasks.video.clips import DecodedClip, Job, Refused
+from tasks.video.clips import DecodedClip, Job, Limits, Reason, Refused
+from tasks.video.opening import opened
 from tasks.video.protocol import READY, Garbled, receive_outcome, send_job
 
 _ROOT = Path(tasks.__file__).parents[1]
-_BASE_TIMEOUT_S = 60.0
-_TIMEOUT_PER_SECOND = 4.0
 _JOBS_AHEAD = 3
+_AHEAD_BYTES = 64 << 20
 _COMMAND = [sys.executable, "-m", "tasks.video.worker"]
 Outcomes = list[DecodedClip | Refused]
-_CRASH = "crashed the decoder"
 
 
-def decode_all(jobs: Iterable[Job], *, num_workers: int | None = None) -> Generator[Outcomes, None, None]:
+def decode_all(
+    jobs: Iterable[Job], *, num_workers: int | None = None, memory_gb: float = Limits.memory_gb
+) -> Generator[Outcomes, None, None]:
     """Decode ``jobs`` in worker processes.
 
     Args:
         jobs: Files and their segments; read only as far ahead as keeps the workers busy.
         num_workers: Processes; default: one a CPU.
+        memory_gb: Address space of each.
 
     Yields:
         The outcomes of each job's segments, in the order of ``jobs`` however many workers there are.
     """
-    pool = DecodingPool(num_workers)
+    pool = DecodingPool(num_workers, memory_gb=memory_gb)
     pending: deque[Future[Outcomes]] = deque()
     remaining = iter(jobs)
     try:
         pending.extend(pool.submit(job) for job in islice(remaining, _JOBS_AHEAD * pool.num_workers))
         while pending:
             outcomes = pending.popleft().result()
-            pending.extend(pool.submit(job) for job in islice(remaining, 1))
+            while not pending or (len(pending) < _JOBS_AHEAD * pool.num_workers and _num_bytes(pending) < _AHEAD_BYTES):
+                if (job := next(remaining, None)) is None:
+                    break
+                pending.append(pool.submit(job))
             yield outcomes
     finally:
         pool.close()
+
+
+def _num_bytes(pending: Iterable[Future[Outcomes]]) -> int:
+    """Of frames that wait for a slower job before them."""
+    done = (outcome for future in pending if future.done() for outcome in future.result())
+    return sum(len(frame) for clip in done if isinstance(clip, DecodedClip) for frame in clip.frames)
 
 
 class DecodingPool:
@@ -54,15 +67,22 @@ class DecodingPool:
         num_workers: Processes, at most.
     """
 
-    def __init__(self, num_workers: int | None = None, *, time_limit_s: float | None = None) -> None:
+    def __init__(
+        self,
+        num_workers: int | None = None,
+        *,
+        time_limit_s: float | None = None,
+        memory_gb: float = Limits.memory_gb,
+    ) -> None:
         """Make a pool.
 
         Args:
             num_workers: Processes; default: one a CPU.
-            time_limit_s: After which a job is given up; default: by the duration that it asks for.
+            time_limit_s: After which a job is given up; default: by its limits and the duration that it asks for.
+            memory_gb: Address space of each process, in 10^9 bytes.
         """
         self.num_workers = num_workers or len(os.sched_getaffinity(0))
-        self._workers = _Workers(time_limit_s)
+        self._workers = _Workers(time_limit_s, memory_gb)
         self._executor = ThreadPoolExecutor(self.num_workers, thread_name_prefix="decode")
 
     def start(self) -> None:
@@ -80,42 +100,70 @@ class DecodingPool:
         self._executor.shutdown(wait=True, cancel_futures=True)
 
 
+@dataclass(frozen=True)
+class _Worker:
+    """A process and the socket that its jobs go through."""
+
+    process: "subprocess.Popen[bytes]"
+    jobs: socket.socket
+
+    def end(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        self.jobs.close()
+        if self.process.stdout:
+            with suppress(OSError):
+                self.process.stdout.close()
+
+
 class _Workers:
     """One worker process for each thread that asks; replaced when it dies."""
 
-    def __init__(self, time_limit_s: float | None) -> None:
+    def __init__(self, time_limit_s: float | None, memory_gb: float) -> None:
         self._time_limit_s = time_limit_s
+        self._memory_gb = memory_gb
         self._local = threading.local()
         self._lock = threading.Lock()
-        self._all: list[subprocess.Popen[bytes]] = []
+        self._all: list[_Worker] = []
         self._closed = False
 
     def begin(self) -> None:
         """Start the process of this thread."""
-        self._process()
+        self._worker()
 
     def run(self, job: Job) -> Outcomes:
-        process = self._process()
-        assert process.stdin is not None
-        assert process.stdout is not None
+        try:
+            descriptor = opened(job.path, job.limits)
+        except Refused as refused:
+            return [refused] * len(job.segments)
+        try:
+            return self._run(job, descriptor)
+        finally:
+            os.close(descriptor)
+
+    def _run(self, job: Job, descriptor: int) -> Outcomes:
+        worker = self._worker()
+        answers = worker.process.stdout
+        assert answers is not None
         timed_out = threading.Event()
         limit_s = self._time_limit_s or _time_limit_s(job)
 
         def expire() -> None:
             timed_out.set()
-            process.kill()
+            worker.process.kill()
 
         timer = threading.Timer(limit_s, expire)
         timer.start()
         outcomes: Outcomes = []
         try:
-            send_job(process.stdin, job)
+            send_job(worker.jobs, job, descriptor)
             for _ in job.segments:
-                outcomes.append(receive_outcome(process.stdout))
+                outcomes.append(receive_outcome(answers))
         except (Garbled, OSError):
-            self._give_up(process)
-            reason = f"took more than {limit_s:.0f} s to decode" if timed_out.is_set() else _CRASH
-            outcomes += [Refused(reason, lasting=False)] * (len(job.segments) - len(outcomes))
+            self._give_up(worker)
+            took_long = Refused(f"took more than {limit_s:.0f} s to decode", Reason.BUDGET, lasting=False)
+            crashed = Refused("crashed the decoder", Reason.CRASH, lasting=False)
+            outcomes += [took_long if timed_out.is_set() else crashed] * (len(job.segments) - len(outcomes))
         finally:
             timer.cancel()
         return outcomes
@@ -123,58 +171,57 @@ class _Workers:
     def kill_all(self) -> None:
         with self._lock:
             self._closed = True
-            processes = list(self._all)
-        for process in processes:
-            _end(process)
+            workers = list(self._all)
+        for worker in workers:
+            worker.end()
 
-    def _process(self) -> "subprocess.Popen[bytes]":
-        process: subprocess.Popen[bytes] | None = getattr(self._local, "process", None)
-        if process is None:
-            process = _started()
+    def _worker(self) -> _Worker:
+        worker: _Worker | None = getattr(self._local, "worker", None)
+        if worker is None:
+            worker = _started(self._memory_gb)
             with self._lock:
                 if self._closed:
-                    _end(process)
+                    worker.end()
                     raise CancelledError
-                self._all.append(process)
-            self._local.process = process
-        return process
+                self._all.append(worker)
+            self._local.worker = worker
+        return worker
 
-    def _give_up(self, process: "subprocess.Popen[bytes]") -> None:
-        self._local.process = None
+    def _give_up(self, worker: _Worker) -> None:
+        self._local.worker = None
         with self._lock:
-            self._all.remove(process)
-        _end(process)
+            self._all.remove(worker)
+        worker.end()
 
 
-def _end(process: "subprocess.Popen[bytes]") -> None:
-    process.kill()
-    process.wait()
-    for pipe in (process.stdin, process.stdout):
-        if pipe:
-            with suppress(OSError):  # what was buffered for a dead process cannot be flushed
-                pipe.close()
-
-
-def _started() -> "subprocess.Popen[bytes]":
+def _started(memory_gb: float) -> _Worker:
     paths = [str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
-    process = subprocess.Popen(
-        _COMMAND,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        # A signal to all of a service, or from a terminal, leaves it to finish what it has; it dies with its parent.
-        start_new_session=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
-    )
+    jobs, its_jobs = socket.socketpair()
+    with its_jobs:
+        process = subprocess.Popen(
+            [*_COMMAND, str(memory_gb)],
+            stdin=its_jobs.fileno(),
+            stdout=subprocess.PIPE,
+            # A signal to all of a service, or from a terminal, leaves it to finish; it dies with its parent.
+            start_new_session=True,
+            env={
+                **os.environ,
+                "PYTHONPATH": os.pathsep.join(paths),
+                "OMP_NUM_THREADS": "1",
+                "OPENBLAS_NUM_THREADS": "1",
+            },
+        )
+    worker = _Worker(process, jobs)
     assert process.stdout is not None
     if process.stdout.readline() != READY:
         code = process.wait()
-        _end(process)
+        worker.end()
         raise RuntimeError(f"the decoding process does not start (exit code {code}); see its message above")
-    return process
+    return worker
 
 
 def _time_limit_s(job: Job) -> float:
     ends_s = [segment.end_s for segment in job.segments]
     last_s = max(segment.start_s + job.recipe.max_duration_s for segment in job.segments)
     wanted_s = last_s if None in ends_s else max(end_s for end_s in ends_s if end_s is not None)
-    return _BASE_TIMEOUT_S + _TIMEOUT_PER_SECOND * wanted_s
+    return job.limits.timeout_s + job.limits.timeout_per_s * wanted_s

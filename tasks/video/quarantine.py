@@ -8,10 +8,10 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tasks.video.clips import Refused
-from tasks.video.sources import Claim
+from tasks.layouts.claim import Claim
+from tasks.video.clips import Reason, Refused
 
-_RECIPE = b"videoloop.recipe"
+_TERMS = b"videoloop.terms"
 _SCHEMA = pa.schema(
     [
         pa.field("path", pa.string(), nullable=False),
@@ -23,6 +23,7 @@ _SCHEMA = pa.schema(
         pa.field("end_s", pa.float64()),
         pa.field("clip_id", pa.string()),
         pa.field("lasting", pa.bool_(), nullable=False),
+        pa.field("kind", pa.string(), nullable=False),
     ]
 )
 
@@ -44,8 +45,8 @@ class Rejected:
     sha256: str | None = None
 
 
-def write_quarantine(rejected: Sequence[Rejected], path: Path, recipe: str) -> None:
-    """Write ``rejected`` in order, all or nothing; ``recipe`` names the parameters that the verdicts hold for."""
+def write_quarantine(rejected: Sequence[Rejected], path: Path, terms: str) -> None:
+    """Write ``rejected`` in order, all or nothing; ``terms`` names the parameters that the verdicts hold for."""
     rows = [
         {
             "path": entry.claim.uri,
@@ -57,21 +58,23 @@ def write_quarantine(rejected: Sequence[Rejected], path: Path, recipe: str) -> N
             "end_s": entry.claim.segment.end_s,
             "clip_id": entry.clip_id,
             "lasting": entry.refused.lasting,
+            "kind": entry.refused.reason.value,
         }
         for entry in sorted(rejected, key=lambda entry: (entry.claim.uri, entry.claim.segment.start_s))
     ]
-    table = pa.Table.from_pylist(rows, schema=_SCHEMA.with_metadata({_RECIPE: recipe.encode()}))
+    table = pa.Table.from_pylist(rows, schema=_SCHEMA.with_metadata({_TERMS: terms.encode()}))
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     pq.write_table(table, temporary, compression="zstd")
     temporary.replace(path)
 
 
-def refused_before(path: Path, recipe: str) -> dict[str, str]:
-    """Reasons that the latest ingest found under the same parameters and would find again, by clip_id."""
+def refused_before(path: Path, terms: str) -> dict[str, Refused]:
+    """Verdicts that the latest ingest found under the same terms and would find again, by clip_id."""
     try:
         table = pq.read_table(path)
     except (OSError, pa.ArrowInvalid):
         return {}
-    if (table.schema.metadata or {}).get(_RECIPE) != recipe.encode() or not set(_SCHEMA.names) <= {*table.column_names}:
+    if (table.schema.metadata or {}).get(_TERMS) != terms.encode() or not set(_SCHEMA.names) <= {*table.column_names}:
         return {}
-    return {row["clip_id"]: row["reason"] for row in table.to_pylist() if row["lasting"] and row["clip_id"]}
+    rows = [row for row in table.to_pylist() if row["lasting"] and row["clip_id"]]
+    return {row["clip_id"]: Refused(row["reason"], Reason(row["kind"])) for row in rows}

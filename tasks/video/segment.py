@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from tasks.video.clips import DecodedClip, Facts, Recipe, Refused, Segment
+from tasks.video.clips import DecodedClip, Facts, Reason, Recipe, Refused, Segment
 from tasks.video.measure import Light
 from tasks.video.picture import Picture
 
@@ -40,6 +40,11 @@ class ClipBuilder:
         return self._outcome is not None
 
     @property
+    def is_open_ended(self) -> bool:
+        """Whether it lasts to the end of the file, wherever that is."""
+        return self._end_s is None
+
+    @property
     def outcome(self) -> DecodedClip | Refused:
         """The clip, or why there is none; known once :attr:`done`."""
         assert self._outcome is not None
@@ -50,15 +55,22 @@ class ClipBuilder:
         self._outcome = self._outcome or refused
 
     def check_declared(self, declared_s: float | None) -> None:
-        """Refuse before decoding what the table or the header already says is too short or too long."""
-        end_s = declared_s if self._end_s is None else self._end_s
-        if end_s is not None:
-            with self._refusals():
-                self._recipe.check_duration(end_s - self.start_s)
+        """Refuse before decoding what the table says is too short or too long, or the header too long.
+
+        What a header calls short costs little to decode, and headers lie.
+        """
+        with self._refusals():
+            if self._end_s is not None:
+                self._recipe.check_duration(self._end_s - self.start_s)
+            elif declared_s is not None and declared_s - self.start_s > self._recipe.max_duration_s:
+                self._recipe.check_duration(declared_s - self.start_s)
 
     def add(self, picture: Picture) -> None:
         """Take a frame, which may lie outside the segment."""
-        if self.done or picture.time_s < self.start_s - _EPSILON_S:
+        if self.done:
+            return
+        if picture.time_s < self.start_s - _EPSILON_S:
+            self._num_disordered += bool(self._seen_s)
             return
         with self._refusals():
             if self._end_s is not None and picture.time_s >= self._end_s - _EPSILON_S:
@@ -71,10 +83,12 @@ class ClipBuilder:
         if self.done:
             return
         with self._refusals():
+            self._check_order()
             if self._end_s is None:
                 self._finish(self._checked_end(ended_s, declared_s))
             elif self._end_s > ended_s + _END_TOLERANCE_S:
-                raise Refused(f"ends at {self._end_s:.2f} s by the table, but the video lasts {ended_s:.2f} s")
+                message = f"ends at {self._end_s:.2f} s by the table, but the video lasts {ended_s:.2f} s"
+                raise Refused(message, Reason.DURATION)
             else:
                 self._finish(min(self._end_s, ended_s))
 
@@ -87,11 +101,11 @@ class ClipBuilder:
 
     def _take(self, picture: Picture) -> None:
         if picture.damaged:
-            raise Refused(f"is damaged at {picture.time_s:.2f} s")
+            raise Refused(f"is damaged at {picture.time_s:.2f} s", Reason.DAMAGED)
         if self._first is None:
             self._first = picture
         elif picture.size != self._first.size:
-            raise Refused(f"changes its size at {picture.time_s:.2f} s")
+            raise Refused(f"changes its size at {picture.time_s:.2f} s", Reason.PICTURE)
         if self._seen_s and picture.time_s <= self._seen_s[-1]:
             self._num_disordered += 1
             return
@@ -113,12 +127,19 @@ class ClipBuilder:
 
     def _checked_end(self, ended_s: float, declared_s: float | None) -> float:
         if declared_s is not None and ended_s < _TRUNCATED_SHARE * declared_s - _END_TOLERANCE_S:
-            raise Refused(f"is cut off: {ended_s:.2f} s of the {declared_s:.2f} s that it declares could be decoded")
+            message = f"is cut off: {ended_s:.2f} s of the {declared_s:.2f} s that it declares could be decoded"
+            raise Refused(message, Reason.CUT_OFF)
         return ended_s
 
+    def _check_order(self) -> None:
+        if self._num_disordered > _MAX_DISORDER * len(self._seen_s):
+            raise Refused("its time stamps stand still or go backwards", Reason.TIMES)
+
     def _finish(self, end_s: float) -> None:
+        self._check_order()
         if self._first is None or len(self._seen_s) < 2:
-            raise Refused(f"has {len(self._seen_s)} frames between {self.start_s:.2f} s and {end_s:.2f} s")
+            message = f"has {len(self._seen_s)} frames between {self.start_s:.2f} s and {end_s:.2f} s"
+            raise Refused(message, Reason.DURATION)
         self._check_times(end_s)
         self._recipe.check_duration(end_s - self.start_s)
         width, height = self._first.size
@@ -136,13 +157,14 @@ class ClipBuilder:
             motion=self._light.motion,
         )
         stored_height, stored_width = self._first.luma.shape
-        self._outcome = DecodedClip(facts, stored_width, stored_height, self._kept_s, self._frames)
+        self._outcome = DecodedClip(
+            facts, stored_width, stored_height, self._kept_s, self._frames, self._num_disordered
+        )
 
     def _check_times(self, end_s: float) -> None:
-        if self._num_disordered > _MAX_DISORDER * len(self._seen_s):
-            raise Refused("its time stamps stand still or go backwards")
         intervals_s = np.diff([self.start_s, *self._seen_s, end_s])
         limit_s = max(_GAP_S, _GAP_INTERVALS * float(np.median(intervals_s)))
         if intervals_s.max() > limit_s:
             at_s = [self.start_s, *self._seen_s][int(intervals_s.argmax())]
-            raise Refused(f"has no frames for {intervals_s.max():.1f} s after {at_s:.2f} s; cut it there")
+            message = f"has no frames for {intervals_s.max():.1f} s after {at_s:.2f} s; cut it there"
+            raise Refused(message, Reason.TIMES)

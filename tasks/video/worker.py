@@ -1,17 +1,19 @@
-"""The process that decodes: ``python -m tasks.video.worker``, started by ``pool.py``.
+"""The process that decodes: ``python -m tasks.video.worker MEMORY_GB``, started by ``pool.py``.
 
-Reads jobs on stdin, writes outcomes on stdout, and ends with its input.
+Reads jobs from a socket on stdin, writes outcomes on stdout, and ends with its input.
 """
 
 import os
 import signal
+import socket
 import sys
+from collections.abc import Iterator
 
 import av.logging
 
 from tasks.process import die_with_parent
-from tasks.video.clips import DecodedClip, Job, Refused
-from tasks.video.decode import decode
+from tasks.video.clips import DecodedClip, Job, Reason, Refused
+from tasks.video.decode import decode_open
 from tasks.video.protocol import READY, receive_job, send_outcome
 from tasks.video.sandbox import confine
 
@@ -23,23 +25,30 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     av.logging.set_level(None)
-    jobs = sys.stdin.buffer
+    jobs = socket.socket(fileno=0)
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # a library that prints must not garble the answers
-    confine()
+    confine(float(sys.argv[1]))
     answers.write(READY)
     answers.flush()
-    while (job := receive_job(jobs)) is not None:
-        for outcome in _decoded(job):
+    while (request := receive_job(jobs)) is not None:
+        job, descriptor = request
+        for outcome in _outcomes(descriptor, job):
             send_outcome(answers, outcome)
-        answers.flush()
+            answers.flush()
+        os.close(descriptor)
 
 
-def _decoded(job: Job) -> list[DecodedClip | Refused]:
+def _outcomes(descriptor: int, job: Job) -> Iterator[DecodedClip | Refused]:
+    num_known = 0
     try:
-        return decode(job)
+        for outcome in decode_open(descriptor, job):
+            yield outcome
+            num_known += 1
     except MemoryError:
-        return [Refused("needs more memory to decode than a video may take")] * len(job.segments)
+        at_most = f"ingest.limits.memory_gb ({job.limits.memory_gb:g})"
+        refused = Refused(f"needs more memory to decode than {at_most} allows", Reason.BUDGET)
+        yield from [refused] * (len(job.segments) - num_known)
 
 
 if __name__ == "__main__":

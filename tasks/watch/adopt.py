@@ -7,7 +7,7 @@ import pandas as pd
 
 from models.clips.manifest import PERSON, read_manifest
 from models.clips.shards import ClipStore, StoredClip, read_index, write_shard
-from tasks.dataset import alone_in, kept_splits, known_clips, labelled, settled, store_clips
+from tasks.dataset import alone_in, kept_splits, known_clips, labelled, settled, store_clips, together
 from tasks.labelling.table import read_label_table
 from tasks.layout import MANIFEST, PERSON_LABELS, SHARDS
 from tasks.params import IngestParams, SplitParams
@@ -34,7 +34,7 @@ def adopt(
     Raises:
         UserError: The dataset or what came in is damaged, or another process writes here.
     """
-    recipe = Recipe(**ingest.model_dump(exclude={"clips_per_shard"}))
+    recipe = Recipe.of(ingest)
     incoming = incoming_folder(recipe)
     if not (incoming / MANIFEST.name).exists():
         return 0
@@ -56,7 +56,7 @@ def adopt(
             # A class that cannot be split yet waits, as with labels that people give on request.
             label_origin=_origins(new),
         )
-        clips = pd.DataFrame([*known.to_dict("records"), *new.to_dict("records")])
+        clips = together(known, new)
         outcome = settled(labelled(clips, known, by_person), kept_splits(known, data, split, seed), split, seed)
         store_clips(outcome.clips, data, split, seed)
     return len(new)
@@ -64,7 +64,7 @@ def adopt(
 
 def named_in(text: str, ingest: IngestParams) -> set[str]:
     """The identities of clips that came in and that ``text``, such as a filled-in labelling request, names."""
-    incoming = incoming_folder(Recipe(**ingest.model_dump(exclude={"clips_per_shard"})))
+    incoming = incoming_folder(Recipe.of(ingest))
     if not (incoming / MANIFEST.name).exists():
         return set()
     return {clip_id for clip_id in read_manifest(incoming / MANIFEST.name)["clip_id"] if clip_id in text}

@@ -116,7 +116,7 @@ def _labelled_by_people(dataset: pd.DataFrame) -> pd.DataFrame:
 
 def _threshold(champion: Champion, params: Params) -> Threshold | str:
     """From which confidence on the champion may label, or why it may not."""
-    if champion.recipe != Recipe(**params.ingest.model_dump(exclude={"clips_per_shard"})):
+    if champion.recipe != Recipe.of(params.ingest):
         return "the champion's video was stored otherwise than section ingest of params.yaml says"
     if why_not := _may_have_changed(champion):
         return why_not

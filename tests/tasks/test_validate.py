@@ -11,9 +11,10 @@ import pytest
 from models.clips.manifest import read_manifest, write_manifest
 from models.clips.shards import StoredClip, write_shard
 from models.errors import UserError
-from tasks.params import BaseParams, SplitParams, ValidateParams
+from tasks.params import BaseParams, NearDuplicateParams, SplitParams, ValidateParams
 from tasks.validate import failure_table, validate
 from tasks.validation.facts import class_facts, clip_facts
+from tests.support.scenes import FPS, film, stored, times_s
 
 BASE = BaseParams(name="demo")
 LIMITS = ValidateParams(min_clips_per_class=3, min_sources_per_class=3, max_imbalance=2.0)
@@ -250,7 +251,7 @@ def test_rows_shown_exactly_at_the_limit_hide_nothing(data):
     from tasks.validation.expectations import Finding
 
     rows = [{"motion": 0.0, "clip_id": str(number)} for number in range(3)]
-    finding = Finding("clips", "Moves.", "kind", "motion", False, rows)
+    finding = Finding("clips", "Moves.", "kind", "motion", False, 3, rows)
     assert "more" not in failure_table([finding], rows_shown=3)
     assert failure_table([finding], rows_shown=2).endswith("... and 1 more")
 
@@ -260,12 +261,12 @@ def test_data_docs_are_pages_of_their_own_and_the_same_twice(data):
     docs = data.parent / "results/data_docs"
     run(data)
     first = {path.name: path.read_bytes() for path in docs.iterdir()}
-    assert set(first) == {"index.html", "clips.html", "classes.html"}
+    assert set(first) == {"index.html", "clips.html", "classes.html", "failed_clips.parquet"}
     shutil.rmtree(docs)
     run(data)
     assert {path.name: path.read_bytes() for path in docs.iterdir()} == first
-    for content in first.values():
-        page = content.decode()
+    for name in ("index.html", "clips.html", "classes.html"):
+        page = first[name].decode()
         assert "//" not in page.replace("<!--", "")
         assert str(data.parent) not in page
     assert "cam1-walk-1" in first["index.html"].decode()
@@ -280,7 +281,7 @@ def test_what_a_stranger_wrote_is_inert_in_data_docs(data):
     manifest.loc[[0, 1, 2], "motion"] = 0.0
     write_manifest(manifest, data / "manifest.parquet")
     assert len(run(data, BY_SOURCE, LIMITS.model_copy(update={"labels": ("jump", hostile + "2")}))) > 8
-    pages = [path.read_text() for path in (data.parent / "results/data_docs").iterdir()]
+    pages = [path.read_text() for path in (data.parent / "results/data_docs").glob("*.html")]
     assert not any("<img" in page for page in pages)
     assert all("&lt;img src=x" in page for page in pages)
 
@@ -288,3 +289,14 @@ def test_what_a_stranger_wrote_is_inert_in_data_docs(data):
 def test_no_manifest(tmp_path):
     with pytest.raises(UserError, match="videoloop ingest"):
         validate(BASE, LIMITS, BY_SOURCE, data=tmp_path, summary=tmp_path / "s", data_docs=tmp_path / "d")
+
+
+def test_a_copy_in_another_split_is_named_by_both(data, capsys):
+    films = {"cam0-walk-0": film(0, 0), "cam2-walk-0": film(0, 0)[FPS // 2 :]}
+    clips = [StoredClip(name, 64, 64, times_s(len(frames)).tolist(), stored(frames)) for name, frames in films.items()]
+    for name, (shard, row) in zip(films, write_shard(data / "shards", clips), strict=True):
+        change(data, name, shard=shard, row=row, uri=f"{name}.mp4")
+    assert run(data) == {}
+    copies = NearDuplicateParams(enabled=True)
+    assert run(data, params=LIMITS.model_copy(update={"near_duplicates": copies})) == {"copied_by": sorted(films)}
+    assert "copied_by cam2-walk-0.mp4 in test" in capsys.readouterr().err

@@ -14,6 +14,7 @@ from tasks.labelling import receive as module
 from tasks.labelling.receive import Received, receive
 from tasks.labelling.request import request
 from tasks.labelling.table import read_label_table, write_label_table
+from tests.support.layouts import cvat_export
 from tests.support.questions import HOSTILE_SOURCE, SEED, SPLIT, outputs_of, write_half_labelled
 from tests.support.results import HOSTILE
 
@@ -257,7 +258,7 @@ class TestMistakes:
         nothing = data.parent / "nothing.csv"
         assert complaint(nothing, data).startswith(f"{nothing}: there is no such file")
         (data.parent / "labels.xlsx").write_bytes(b"PK")
-        assert "(.csv) or Label Studio's JSON export (.json) is expected" in complaint(
+        assert "(.csv), Label Studio's export (.json) or CVAT's (.xml) is expected" in complaint(
             data.parent / "labels.xlsx", data
         )
         assert "there are no labels in it" in complaint(answered(data, []), data)
@@ -325,6 +326,27 @@ class TestLabelStudio:
         for content in (b"\xff\xfe", b"[" * 100_000, b"{"):
             path.write_bytes(content)
             assert "this is not JSON" in complaint(path, data)
+
+
+class TestCvat:
+    def test_a_request_goes_there_and_comes_back(self, data: Path) -> None:
+        clips = manifest_of(data).reset_index()
+        made = request(outputs_of(clips, LABELS), data, data.parent / "requests", budget=6)
+        offered = json.loads((made.folder / "cvat_labels.json").read_text(encoding="utf-8"))
+        assert [(one["name"], one["type"]) for one in offered] == [("left", "tag"), ("right", "tag")]
+        films = sorted(path.name for path in (made.folder / "clips").iterdir())
+        tags = {name: [(0, offered[n % 2]["name"])] for n, name in enumerate(films[:5])} | {films[5]: []}
+        export = made.folder / "annotations.xml"
+        export.write_text(cvat_export(tags), encoding="utf-8")
+        found = take(export, data)
+        assert (found.taken, found.skipped) == ({"left": 3, "right": 2}, 1)
+        assert set(table_of(data)) == {name[5:-4] for name in films[:5]}
+
+    def test_films_that_are_of_no_request(self, data: Path) -> None:
+        export = data.parent / "annotations.xml"
+        export.write_text(cvat_export({"holiday.mp4": [(0, "left")]}), encoding="utf-8")
+        with pytest.raises(UserError, match=r"task 7 \(task 7\): clip_id is empty; restore it from the request"):
+            take(export, data)
 
 
 def test_labels_that_lie_in_the_table_only_are_put_on_the_manifest(data: Path) -> None:

@@ -59,10 +59,10 @@ def test_a_request_is_a_folder_to_look_at_and_to_fill_in(data: Path) -> None:
         assert facts["label"].isna()[row["clip_id"]]
     assert sorted(bytes_of(made.folder)) == sorted(
         ["README.txt", "chosen.json", "contact_sheet.html", "label_studio.json", "label_studio.xml", "labels.csv"]
-        + ["number.json"]
-        + [f"clips/{number:04d}.mp4" for number in range(2, 8)]
+        + ["cvat_labels.json", "number.json"]
+        + [f"clips/{number:04d}-{row['clip_id']}.mp4" for number, row in enumerate(rows, start=2)]
     )
-    assert len((made.folder / "README.txt").read_text().splitlines()) == 3
+    assert len((made.folder / "README.txt").read_text().splitlines()) == 4
     assert [path.name for path in made.folder.parent.iterdir()] == [made.folder.name]
 
 
@@ -129,7 +129,7 @@ def test_films_show_the_stored_frames(data: Path) -> None:
     clips = write_half_labelled(data)
     made = ask(data, outputs_of(clips, LABELS))
     row = table_of(made.folder)[0]
-    with av.open(str(made.folder / "clips" / "0002.mp4")) as container:
+    with av.open(str(made.folder / "clips" / f"0002-{row['clip_id']}.mp4")) as container:
         frames = list(container.decode(video=0))
     assert [round(float(frame.time), 3) for frame in frames] == [round(0.1 * t, 3) for t in range(8)]
     luma = [frame.to_ndarray(format="gray").astype(float) for frame in frames]
@@ -263,7 +263,9 @@ def test_the_page_loads_nothing_and_names_every_picture(data: Path) -> None:
     page = Page((made.folder / "contact_sheet.html").read_text(encoding="utf-8"))
     pictures = [attributes for tag, attributes in page.tags if tag == "img"]
     films = [attributes for tag, attributes in page.tags if tag == "video"]
-    assert [film["src"] for film in films] == [f"clips/{number:04d}.mp4" for number in range(2, 8)]
+    assert [film["src"] for film in films] == [
+        f"clips/{number:04d}-{row['clip_id']}.mp4" for number, row in enumerate(table_of(made.folder), start=2)
+    ]
     assert all(one.get("alt") or one.get("aria-label") for one in pictures + films)
     policy = next(tag["content"] for name, tag in page.tags if name == "meta" and tag.get("http-equiv"))
     assert policy.startswith("default-src 'none'; img-src data:; media-src")

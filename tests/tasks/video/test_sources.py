@@ -5,8 +5,9 @@ import pandas as pd
 import pytest
 
 from models.errors import UserError
+from tasks.layouts.claim import Claim
 from tasks.video.clips import Segment
-from tasks.video.sources import Claim, read_claims
+from tasks.video.sources import read_claims
 
 
 def touch(folder: Path, *names: str) -> Path:
@@ -74,7 +75,7 @@ class TestFolder:
         def forbidden(folder: Path) -> None:
             raise PermissionError(13, "Permission denied", str(folder))
 
-        monkeypatch.setattr("tasks.video.sources.os.scandir", forbidden)
+        monkeypatch.setattr("tasks.layouts.tree.os.scandir", forbidden)
         assert complaint(tmp_path) == f"{tmp_path}: no permission to read; grant it, or choose another"
 
 

@@ -1,0 +1,157 @@
+"""A table (CSV or Parquet) with a row for each clip."""
+
+import difflib
+from collections.abc import Callable
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from models.clips.manifest import SPLITS
+from models.errors import UserError
+from tasks.layouts.boxes import are_boxes, boxes_refused
+from tasks.layouts.claim import Claim, checked_label
+from tasks.video.clips import Segment
+
+COLUMNS = ("path", "label", "source_id", "start_s", "end_s", "captured_at", "split")
+TABLE_SUFFIXES = (".csv", ".parquet")
+TABLE_NAMES = ("clips.csv", "clips.parquet")
+
+
+def read_table(
+    path: Path, *, has_labels: bool, name: str = "", find: Callable[[str], Path] | None = None
+) -> list[Claim]:
+    """List the clips of a table.
+
+    Its columns are ``path`` (relative to the table) and ``label``, and optionally ``source_id`` (default: the path),
+    ``start_s``, ``end_s``, ``captured_at`` (ISO 8601, UTC unless it names a zone) and ``split``. Empty cells mean the
+    default. Without labels it needs no column ``label``; where it has one, its cells may be empty.
+
+    Args:
+        path: The table.
+        has_labels: Whether it says what its clips show.
+        name: What messages call it; default: its path.
+        find: Gives the file that a cell of column ``path`` names, or says in a :class:`LookupError` why there is none;
+            default: relative to the table.
+
+    Raises:
+        UserError: The table cannot be read or contradicts itself; the message names the row and a remedy.
+    """
+    name = name or str(path)
+    table = _read_table(path, name)
+    _check_columns(name, list(map(str, table.columns)), ("path", "label") if has_labels else ("path",))
+    if table.empty:
+        raise UserError(f"{name}: the table has no rows; add one for each clip")
+    find = find or partial(_file_beside, path)
+    rows = [_Row(name, number, row, find) for number, row in enumerate(table.to_dict("records"), start=1)]
+    claims = [row.claim(has_labels) for row in rows]
+    return sorted(claims, key=lambda claim: claim.order)
+
+
+def _file_beside(table: Path, cell: str) -> Path:
+    path = table.parent / cell
+    if not path.exists():
+        raise LookupError(f"there is no file {path}; correct the path, which is relative to the table")
+    if path.is_dir():
+        raise LookupError(f"{path} is a folder; name a file")
+    return path
+
+
+def _read_table(path: Path, name: str) -> pd.DataFrame:
+    try:
+        if path.suffix.lower() == ".parquet":
+            return pd.read_parquet(path)
+        # "None" or "NA" may be a label: only an empty cell is empty.
+        table = pd.read_csv(path, dtype=str, keep_default_na=False, na_values=[""], skipinitialspace=True)
+        if not isinstance(table.index, pd.RangeIndex):
+            raise ValueError("its rows have more cells than its header; put quotes around cells with commas")
+        return table
+    except pd.errors.EmptyDataError:
+        raise UserError(f"{name}: the table is empty; give it the columns path and label") from None
+    except PermissionError:
+        raise
+    except (ValueError, OSError) as error:
+        raise UserError(f"{name}: this is not a readable table: {' '.join(str(error).split())}") from None
+
+
+def _check_columns(name: str, columns: list[str], needed: tuple[str, ...]) -> None:
+    for column in columns:
+        if are_boxes(column):
+            raise UserError(f"{name}: column {column!r}: {boxes_refused()}")
+        if column not in COLUMNS:
+            close = difflib.get_close_matches(column.strip().lower(), COLUMNS, n=1)
+            remedy = f"did you mean {close[0]}?" if close else f"known are {', '.join(COLUMNS)}"
+            raise UserError(f"{name}: column {column!r} is unknown; {remedy}")
+    for column in needed:
+        if column not in columns:
+            raise UserError(f"{name}: column {column!r} is missing; found {', '.join(columns)}")
+
+
+class _Row:
+    """One row of a table; every complaint names it."""
+
+    def __init__(self, table: str, number: int, row: dict[Any, Any], find: Callable[[str], Path]) -> None:
+        self._table = table
+        self._find = find
+        self._number = number
+        self._row = {str(name): value for name, value in row.items() if not pd.isna(value)}
+
+    def claim(self, has_labels: bool) -> Claim:
+        uri = self._text("path")
+        if not uri:
+            raise self._error("path is empty; name a file, relative to the table")
+        try:
+            path = self._find(uri)
+        except LookupError as error:
+            raise self._error(str(error)) from None
+        label = self._label(has_labels)
+        source_id = self._text("source_id") or uri
+        return Claim(path, uri, label, source_id, self._segment(), self._captured_at(), self._split())
+
+    def _label(self, has_labels: bool) -> str | None:
+        label = self._text("label")
+        if has_labels and not label:
+            raise self._error("label is empty; name the clip's class, or remove the row")
+        return checked_label(label, f"{self._table}: row {self._number}") if label else None
+
+    def _segment(self) -> Segment:
+        start_s, end_s = self._seconds("start_s") or 0.0, self._seconds("end_s")
+        if end_s is not None and end_s <= start_s:
+            raise self._error(f"end_s ({end_s:g}) must come after start_s ({start_s:g})")
+        return Segment(start_s, end_s)
+
+    def _seconds(self, column: str) -> float | None:
+        if column not in self._row:
+            return None
+        try:
+            seconds = float(self._row[column])
+        except ValueError:
+            seconds = -1.0
+        if not 0.0 <= seconds < 1e9:
+            raise self._error(f"{column} is {self._row[column]!r}; write seconds from the file's start, such as 12.5")
+        return seconds
+
+    def _captured_at(self) -> datetime | None:
+        if "captured_at" not in self._row:
+            return None
+        try:
+            moment = pd.to_datetime(self._row["captured_at"], utc=True).to_pydatetime()
+            assert isinstance(moment, datetime)
+            return moment
+        except (ValueError, OverflowError, TypeError):
+            found = self._row["captured_at"]
+            raise self._error(f"captured_at is {found!r}; write a time such as 2026-11-23T10:00:00Z") from None
+
+    def _split(self) -> str | None:
+        split = self._text("split")
+        if split and split not in SPLITS:
+            raise self._error(f"split is {split!r}; write one of {', '.join(SPLITS)}, or leave it empty")
+        return split or None
+
+    def _text(self, column: str) -> str:
+        return str(self._row.get(column, "")).strip()
+
+    def _error(self, complaint: str) -> UserError:
+        return UserError(f"{self._table}: row {self._number}: {complaint}")
