@@ -58,7 +58,7 @@ def test_what_cannot_be_read_gets_its_reason_and_the_others_go_on(classifier, tm
     answers = list(classifier.classify([text, good, cut, tmp_path / "absent.mp4"]))
     assert [answer.error is None for answer in answers] == [False, True, False, False]
     assert "cannot be read" in answers[0].error
-    assert "No such file" in answers[3].error
+    assert "no such file" in answers[3].error
     assert answers[1].probabilities.keys() == set(LABELS)
 
 
