@@ -24,12 +24,14 @@ from tasks.layout import DATA, PERSON_LABELS, QUARANTINE, SHARDS
 from tasks.params import IngestParams, SplitParams
 from tasks.params_file import load_params
 from tasks.process import run_stage
-from tasks.video.clips import Limits, Recipe, Refused
+from tasks.video.clips import Job, Limits, Recipe, Refused
 from tasks.video.identity import Candidate, identified
 from tasks.video.intake import store_missing
+from tasks.video.pool import declared_lengths
 from tasks.video.quarantine import Rejected, refused_before, write_quarantine
 from tasks.video.shelf import DECODER_VERSION, Shelf
 from tasks.video.sources import read_claims
+from tasks.video.windows import check_windows, cut
 
 logger = logging.getLogger(__name__)
 
@@ -87,13 +89,21 @@ def ingest(
         UserError: The source cannot be used as it is; the manifest is as it was.
     """
     recipe, limits = Recipe.of(ingest), Limits.of(ingest.limits)
+    check_windows(ingest, split)
     claims = read_claims(
         source, has_labels=has_labels, layout=ingest.layout, official=ingest.official_split, split=split
     )
+
+    def lengths(paths: Sequence[Path]) -> list[float | Refused]:
+        jobs = [Job(str(path), (), recipe, limits) for path in paths]
+        return declared_lengths(jobs, num_workers=num_workers, memory_gb=limits.memory_gb)
+
     by_person = read_label_table(data.parent / PERSON_LABELS.name)
     with alone_in(data):
         known = known_clips(data)
         candidates, rejected = identified(claims, limits)
+        candidates, without_length = cut(candidates, ingest, lengths)
+        rejected += without_length
         _report(rejected)
         others = known[~known["clip_id"].isin([candidate.clip_id for candidate in candidates])]
         kept = kept_splits(known, data, split, seed) if split else {}

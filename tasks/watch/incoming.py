@@ -56,7 +56,9 @@ def take_in(champion: Champion, source: Path, params: IngestParams, *, has_label
         found = ingest(
             source,
             data,
-            IngestParams(**recipe, clips_per_shard=params.clips_per_shard, limits=params.limits),
+            IngestParams(
+                **recipe, clips_per_shard=params.clips_per_shard, limits=params.limits, windows=params.windows
+            ),
             None,
             seed=0,
             has_labels=has_labels,
