@@ -15,7 +15,7 @@ from models.spec import (
     Section,
 )
 
-LayoutName = Literal["auto", "folder", "table", "ucf101", "hmdb51", "kinetics", "something", "cvat"]
+LayoutName = Literal["auto", "folder", "table", "ucf101", "hmdb51", "kinetics", "something", "cvat", "label_studio"]
 
 
 class BaseParams(Section):
