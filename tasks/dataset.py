@@ -47,6 +47,14 @@ def known_clips(data: Path) -> pd.DataFrame:
     return read_manifest(path) if path.exists() else pd.DataFrame({name: [] for name in SCHEMA.names}, dtype=object)
 
 
+def together(known: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
+    """The clips of both, in this order; ``new`` may lack columns."""
+    if new.empty or known.empty:
+        return known if new.empty else new
+    captured_at = pd.to_datetime(new["captured_at"], utc=True)
+    return pd.concat([known, new.assign(captured_at=captured_at)], ignore_index=True)
+
+
 def store_clips(clips: pd.DataFrame, data: Path, split: SplitParams | None, seed: int) -> None:
     """Write the manifest, with a note of how its splits came about and of what had pseudo-labels."""
     path = data / MANIFEST.name

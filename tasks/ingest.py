@@ -18,7 +18,7 @@ from typing import Any
 import pandas as pd
 
 from models.errors import UserError
-from tasks.dataset import Settled, alone_in, kept_splits, known_clips, labelled, settled, store_clips, waits
+from tasks.dataset import Settled, alone_in, kept_splits, known_clips, labelled, settled, store_clips, together, waits
 from tasks.labelling.table import read_label_table
 from tasks.layout import DATA, PERSON_LABELS, QUARANTINE, SHARDS
 from tasks.params import IngestParams, SplitParams
@@ -108,7 +108,7 @@ def ingest(
         others = known[~known["clip_id"].isin([candidate.clip_id for candidate in candidates])]
         kept = kept_splits(known, data, split, seed) if split else {}
         if candidates:  # before hours of decoding: would what is claimed make a dataset?
-            claimed = _together(others, [_claimed(candidate) for candidate in candidates])
+            claimed = together(others, pd.DataFrame([_claimed(candidate) for candidate in candidates]))
             _settled(labelled(claimed, known, by_person), kept, split, seed)
         shelf = Shelf(data / SHARDS.name, recipe, ingest.clips_per_shard, set(known["shard"]))
         _check_others(others, shelf, data)
@@ -121,7 +121,7 @@ def ingest(
         rows = [_row(candidate, shelf) for candidate in candidates if candidate.clip_id not in refusals]
         if not rows and others.empty:
             raise UserError(f"{source}: nothing in it could be taken; {rejected[0].claim.uri} {rejected[0].refused}")
-        found = _settled(labelled(_together(others, rows), known, by_person), kept, split, seed)
+        found = _settled(labelled(together(others, pd.DataFrame(rows)), known, by_person), kept, split, seed)
         manifest = found.clips
         store_clips(manifest, data, split, seed)
         shelf.sweep(manifest["shard"])
@@ -157,10 +157,6 @@ def _settled(clips: pd.DataFrame, kept: Mapping[str, str], split: SplitParams | 
     if split is not None:
         return settled(clips, kept, split, seed)
     return Settled(clips.assign(captured_at=pd.to_datetime(clips["captured_at"], utc=True), split=None), {})
-
-
-def _together(others: pd.DataFrame, rows: list[dict[str, Any]]) -> pd.DataFrame:
-    return pd.DataFrame([*others.to_dict("records"), *rows])
 
 
 def _claimed(candidate: Candidate) -> dict[str, Any]:

@@ -133,6 +133,8 @@ class ValidateParams(Section):
         fps: Smallest and largest frame rate of the original video.
         brightness: Smallest and largest mean luma, 0 to 255.
         motion: Smallest and largest mean absolute difference of successive frames, 0 to 255.
+        incremental: Clips of shards that passed before, under the same limits, are not checked again for what depends
+            on them alone; what depends on all clips always is. False reads and checks every shard.
     """
 
     labels: tuple[str, ...] = ()
@@ -144,6 +146,7 @@ class ValidateParams(Section):
     fps: tuple[float, float] = (4.0, 240.0)
     brightness: tuple[float, float] = (8.0, 247.0)
     motion: tuple[float, float] = (0.05, 128.0)
+    incremental: bool = True
 
 
 class FloatRange(Section):

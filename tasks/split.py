@@ -4,6 +4,7 @@ An assignment, once made, stays: with the same parameters a source (or, by time,
 """
 
 import hashlib
+import heapq
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,7 @@ from tasks.params import SplitParams
 
 _MAX_MOVES = 1_000
 _LEAST_GAIN = 1e-9
+_GROUPS_AT_A_TIME = 8192
 # Dwarfs every deviation: no label may miss a split.
 _MISSING_COST = 1e4
 
@@ -62,59 +64,110 @@ def assign_splits(clips: pd.DataFrame, params: SplitParams, *, seed: int) -> pd.
 
 def _by_source(clips: pd.DataFrame, targets_K: NDArray[np.float64], seed: int) -> pd.Series:
     _check_enough_sources(clips)
-    counts_SL = pd.crosstab(clips["source_id"], clips["label"])
-    kept = clips.dropna(subset=["split"]).drop_duplicates("source_id").set_index("source_id")["split"]
-    order = sorted(counts_SL.index, key=lambda source: (-counts_SL.loc[source].sum(), _shuffled(source, seed)))
-    placement = _Placement(counts_SL.loc[order].to_numpy(), targets_K)
+    source_N, sources = pd.factorize(clips["source_id"], sort=True)
+    clips_S = np.bincount(source_N)
+    order = sorted(range(len(sources)), key=lambda source: (-clips_S[source], _shuffled(str(sources[source]), seed)))
+    counts_UL, kind_S = _kinds(source_N, clips["label"])
+    placement = _Placement(counts_UL, kind_S[order], targets_K)
+    bound = clips.dropna(subset=["split"]).drop_duplicates("source_id")
+    kept = dict(zip(bound["source_id"], bound["split"], strict=True))
+    free = []
     for position, source in enumerate(order):
-        if source in kept.index:
-            placement.put(position, SPLITS.index(kept[source]))
-    free = [position for position, source in enumerate(order) if source not in kept.index]
+        if (split := kept.get(sources[source])) is not None:
+            placement.put(position, SPLITS.index(split))
+        else:
+            free.append(position)
     placement.fill(free)
     placement.improve(free)
-    chosen = {source: SPLITS[split] for source, split in zip(order, placement.splits, strict=True)}
-    return clips["source_id"].map(chosen)
+    chosen_S = np.empty(len(sources), object)
+    chosen_S[order] = np.array(SPLITS, object)[placement.splits]
+    return pd.Series(chosen_S[source_N], index=clips.index)
+
+
+def _kinds(source_N: NDArray[np.int64], labels: pd.Series) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Clips of each label that a source can have, without repetition, and which of these each source has.
+
+    Where every file is a source there are a million of these, and as many kinds as there are labels.
+    """
+    label_N, names = pd.factorize(labels, sort=True)
+    pair_P, count_P = np.unique(source_N * len(names) + label_N, return_counts=True)
+    counts_P2 = np.stack([pair_P % len(names), count_P], axis=1)
+    first_S = np.flatnonzero(np.diff(pair_P // len(names), prepend=-1))
+    kinds: dict[bytes, int] = {}
+    kind_S = [kinds.setdefault(of_source.tobytes(), len(kinds)) for of_source in np.split(counts_P2, first_S[1:])]
+    counts_UL = np.zeros((len(kinds), len(names)), np.int64)
+    for content, kind in kinds.items():
+        label_X, count_X = np.frombuffer(content, np.int64).reshape(-1, 2).T
+        counts_UL[kind, label_X] = count_X
+    return counts_UL, np.array(kind_S)
 
 
 class _Placement:
     """Places sources so that each label's clips approach the wanted shares, and no label misses a split.
 
     Greedy, largest source first (Sechidis et al. 2011, "On the stratification of multi-label data"), then single moves
-    as long as they help.
+    as long as they help. Sources of one kind, which have as many clips of each label, are weighed together.
     """
 
-    def __init__(self, counts_SL: NDArray[np.int64], targets_K: NDArray[np.float64]) -> None:
-        self._counts_SL = counts_SL.astype(np.float64)
-        self._total_L = self._counts_SL.sum(0)
+    def __init__(self, counts_UL: NDArray[np.int64], kind_S: NDArray[np.int64], targets_K: NDArray[np.float64]) -> None:
+        self._counts_UL = counts_UL.astype(np.float64)
+        self._kind_S = kind_S
+        self._total_L = np.bincount(kind_S, minlength=len(counts_UL)) @ self._counts_UL
         self._targets_K1 = targets_K[:, None]
-        self._placed_KL = np.zeros((len(SPLITS), counts_SL.shape[1]))
-        self.splits = np.full(len(counts_SL), -1)
+        self._placed_KL = np.zeros((len(SPLITS), counts_UL.shape[1]))
+        self.splits = np.full(len(kind_S), -1)
 
     def put(self, source: int, split: int) -> None:
+        counts_L = self._counts_UL[self._kind_S[source]]
         if (before := self.splits[source]) >= 0:
-            self._placed_KL[before] -= self._counts_SL[source]
-        self._placed_KL[split] += self._counts_SL[source]
+            self._placed_KL[before] -= counts_L
+        self._placed_KL[split] += counts_L
         self.splits[source] = split
 
     def fill(self, sources: list[int]) -> None:
         for source in sources:
-            self.put(source, int(self._joining([source])[0].argmin()))
+            self.put(source, int(self._joining(self._counts_UL[self._kind_S[source]][None])[0].argmin()))
 
     def improve(self, sources: list[int]) -> None:
+        waiting = self._by_kind_and_split(sources)
         for _ in range(_MAX_MOVES if sources else 0):
-            before_S = self.splits[sources]
-            remaining_SL = self._placed_KL[before_S] - self._counts_SL[sources]
-            leaving_S = self._cost(remaining_SL, self._targets_K1[before_S]) - self._current()[before_S]
-            change_SK = leaving_S[:, None] + self._joining(sources)
-            change_SK[np.arange(len(sources)), before_S] = 0.0
-            position, split = np.unravel_index(change_SK.argmin(), change_SK.shape)
-            if change_SK[position, split] >= -_LEAST_GAIN:
+            kind_G, before_G = np.array(list(waiting)).T
+            change_GK = self._changes(kind_G, before_G)
+            if change_GK.min() >= -_LEAST_GAIN:
                 return
-            self.put(sources[position], int(split))
+            groups, splits = np.nonzero(change_GK == change_GK.min())
+            first, group, split = min(
+                (waiting[kind_G[group], before_G[group]][0], group, split)
+                for group, split in zip(groups.tolist(), splits.tolist(), strict=True)
+            )
+            kind, before = int(kind_G[group]), int(before_G[group])
+            heapq.heappop(waiting[kind, before])
+            if not waiting[kind, before]:
+                del waiting[kind, before]
+            heapq.heappush(waiting.setdefault((kind, split), []), first)
+            self.put(first, split)
 
-    def _joining(self, sources: list[int]) -> NDArray[np.float64]:
-        joined_SKL = self._placed_KL + self._counts_SL[sources][:, None]
-        return self._cost(joined_SKL, self._targets_K1) - self._current()
+    def _by_kind_and_split(self, sources: list[int]) -> dict[tuple[int, int], list[int]]:
+        """Heaps of sources: of those that would change as much, the first moves."""
+        waiting: dict[tuple[int, int], list[int]] = {}
+        for source in sources:  # ascending, so every list is a heap
+            waiting.setdefault((int(self._kind_S[source]), int(self.splits[source])), []).append(source)
+        return waiting
+
+    def _changes(self, kind_G: NDArray[np.int64], before_G: NDArray[np.int64]) -> NDArray[np.float64]:
+        """What it would cost to move a source of each kind and split to each split."""
+        change_GK = np.empty((len(kind_G), len(SPLITS)))
+        for start in range(0, len(kind_G), _GROUPS_AT_A_TIME):
+            rows = slice(start, start + _GROUPS_AT_A_TIME)
+            counts_XL, before_X = self._counts_UL[kind_G[rows]], before_G[rows]
+            leaving_X = self._cost(self._placed_KL[before_X] - counts_XL, self._targets_K1[before_X])
+            change_GK[rows] = (leaving_X - self._current()[before_X])[:, None] + self._joining(counts_XL)
+        change_GK[np.arange(len(kind_G)), before_G] = 0.0
+        return change_GK
+
+    def _joining(self, counts_XL: NDArray[np.float64]) -> NDArray[np.float64]:
+        joined_XKL = self._placed_KL + counts_XL[:, None]
+        return self._cost(joined_XKL, self._targets_K1) - self._current()
 
     def _current(self) -> NDArray[np.float64]:
         return self._cost(self._placed_KL, self._targets_K1)
@@ -128,14 +181,22 @@ class _Placement:
 def _by_time(clips: pd.DataFrame, targets_K: NDArray[np.float64]) -> pd.Series:
     _check_order_is_known(clips)
     ordered = clips.sort_values(["captured_at", "start_s", "clip_id"], na_position="first")
-    splits = ordered["split"].astype(object).copy()
-    for _, group in ordered.groupby(["source_id", "label"], sort=True):
-        new = group.index[group["split"].isna()]
-        if len(new):
-            have_K = np.array([(group["split"] == split).sum() for split in SPLITS])
-            sizes_K = _cut(len(new), have_K, targets_K)
-            splits.loc[new] = np.repeat(np.array(SPLITS, dtype=object), sizes_K)
-    return splits.reindex(clips.index)
+    split_N = ordered["split"].to_numpy(object).copy()
+    group_N = ordered.groupby(["source_id", "label"], sort=True).ngroup().to_numpy()
+    is_new_N = ordered["split"].isna().to_numpy()
+    have_GK = np.stack(
+        [np.bincount(group_N[split_N == split], minlength=group_N.max() + 1) for split in SPLITS], axis=1
+    )
+    new_X = np.flatnonzero(is_new_N)
+    new_X = new_X[np.argsort(group_N[new_X], kind="stable")]
+    sizes: dict[tuple[int, ...], NDArray[np.int64]] = {}
+    for of_group in np.split(new_X, np.flatnonzero(np.diff(group_N[new_X])) + 1) if len(new_X) else ():
+        have_K = have_GK[group_N[of_group[0]]]
+        key = (len(of_group), *have_K.tolist())
+        if key not in sizes:
+            sizes[key] = _cut(len(of_group), have_K, targets_K)
+        split_N[of_group] = np.repeat(np.array(SPLITS, dtype=object), sizes[key])
+    return pd.Series(split_N, index=ordered.index, dtype=object).reindex(clips.index)
 
 
 def _cut(num_new: int, have_K: NDArray[np.int64], targets_K: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -172,12 +233,13 @@ def _check_enough_sources(clips: pd.DataFrame) -> None:
 
 
 def _check_order_is_known(clips: pd.DataFrame) -> None:
-    for source, group in clips.groupby("source_id", sort=True):
-        if group["sha256"].nunique() > 1 and group["captured_at"].isna().any():
-            raise UserError(
-                f"split.by is time, but source {source!r} has several files whose order is unknown: fill the table's "
-                "column captured_at, or set split.by: source in params.yaml"
-            )
+    has_several = clips.groupby("source_id", sort=True)["sha256"].nunique() > 1
+    has_unknown = clips["captured_at"].isna().groupby(clips["source_id"], sort=True).any()
+    if (unclear := has_several & has_unknown).any():
+        raise UserError(
+            f"split.by is time, but source {unclear.idxmax()!r} has several files whose order is unknown: fill the "
+            "table's column captured_at, or set split.by: source in params.yaml"
+        )
 
 
 def _check_every_class(clips: pd.DataFrame, splits: pd.Series, by: str) -> None:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from models.clips.manifest import labels_of, read_manifest
@@ -23,9 +24,13 @@ from tasks.process import run_stage
 from tasks.settings import settings
 from tasks.tracking import tracked
 from tasks.validation.facts import class_facts, clip_facts
+from tasks.validation.memory import Memory
 
 if TYPE_CHECKING:
     from tasks.validation.expectations import Finding
+
+FAILED_CLIPS = "failed_clips.parquet"
+"""Beside the pages: every clip that breaks a rule, and which."""
 
 _ROWS_SHOWN = 10
 _HASH = re.compile("[0-9a-f]{32,}")
@@ -42,6 +47,9 @@ def validate(
 ) -> None:
     """Put the expectations on the manifest of ``data``, write what was found, and stop the round if one fails.
 
+    Clips that passed before under the same rules are not asked again for what depends on them alone; see
+    :mod:`tasks.validation.memory`.
+
     Args:
         base: Name of the MLflow experiment.
         params: The limits.
@@ -57,8 +65,10 @@ def validate(
     manifest = read_manifest(data / layout.MANIFEST.name)
     # The time of day is no input of the stage, and need not be: what is not in the future now will never be, and a
     # result that says otherwise is a failure, which DVC does not keep.
-    clips = clip_facts(manifest, data / layout.SHARDS.name, split, now=datetime.now(UTC))
-    findings = _check(clips, class_facts(manifest, params), params, split, data_docs)
+    shards, now = data / layout.SHARDS.name, datetime.now(UTC)
+    memory = Memory(settings().home / "validated", params, manifest, shards) if params.incremental else None
+    clips = clip_facts(manifest, shards, split, now, None if memory is None else memory.passed_N)
+    findings = _check(clips, class_facts(manifest, params), params, split, data_docs, memory)
     _write_summary(findings, manifest, summary)
     failed = [finding for finding in findings if not finding.success]
     with tracked("validate", base.name) as tracker:
@@ -70,7 +80,7 @@ def validate(
             raise UserError(
                 f"{data / layout.MANIFEST.name}: {len(failed)} of {len(findings)} expectations are not met (above); "
                 "correct the videos or their table and ingest again, or change the limits in section validate of "
-                f"params.yaml; all clips concerned: {kept / 'index.html'}"
+                f"params.yaml; the worst are in {kept / 'index.html'}, all clips concerned in {FAILED_CLIPS} beside it"
             )
 
 
@@ -86,14 +96,23 @@ def main() -> None:
 
 
 def _check(
-    clips: pd.DataFrame, classes: pd.DataFrame, params: ValidateParams, split: SplitParams, data_docs: Path
+    clips: pd.DataFrame,
+    classes: pd.DataFrame,
+    params: ValidateParams,
+    split: SplitParams,
+    data_docs: Path,
+    memory: Memory | None,
 ) -> list["Finding"]:
     from tasks.validation.docs import write_docs
     from tasks.validation.expectations import check
+    from tasks.validation.failed import write_failed_clips
 
-    outcomes = check(clips, classes, params, split)
+    outcomes = check(clips, classes, params, split, None if memory is None else memory.passed_N)
+    if memory is not None:
+        memory.keep(np.unique(np.concatenate(outcomes["clips"].failing)))
     fresh = data_docs.with_name(f".{data_docs.name}.{os.getpid()}")
     write_docs(outcomes, fresh)
+    write_failed_clips(clips, outcomes["clips"], fresh / FAILED_CLIPS)
     shutil.rmtree(data_docs, ignore_errors=True)
     fresh.replace(data_docs)
     return [finding for outcome in outcomes.values() for finding in outcome.findings]
@@ -124,9 +143,8 @@ def _lines(finding: "Finding", rows_shown: int) -> list[str]:
     rows = [_cells(row, finding) for row in finding.rows[:rows_shown]]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines += ["    " + "  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
-    if hidden := len(finding.rows) - rows_shown:
-        lines += [f"    ... and {hidden} more"] if hidden > 0 else []
-    return lines
+    hidden = finding.count - len(rows)
+    return [*lines, f"    ... and {hidden} more"] if hidden else lines
 
 
 def _cells(row: dict[str, Any], finding: "Finding") -> list[str]:

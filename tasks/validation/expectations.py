@@ -1,27 +1,36 @@
-"""The expectations, as Great Expectations checks them. Importing this module takes seconds, so stages do it late.
+"""The rules, as Great Expectations checks them. Importing this module takes seconds, so stages do it late.
 
-Descriptions say what must hold and, in brackets, which key of params.yaml decides it.
+Two passes: the suite says which expectations fail, keeping no rows; each failing one is then asked alone which rows
+fail it. So a million bad clips never lie in memory once per expectation, and pages show the worst of them.
 """
 
 import logging
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import great_expectations as gx
+import numpy as np
 import pandas as pd
 from great_expectations.core import ExpectationSuiteValidationResult
 from great_expectations.data_context.types.base import ProgressBarsConfig
-from great_expectations.expectations import core as gxe
+from great_expectations.datasource.fluent import PandasDatasource
+from great_expectations.datasource.fluent.interfaces import Batch
 from great_expectations.expectations.expectation import Expectation
+from numpy.typing import NDArray
 
-from models.clips.manifest import SPLITS
 from tasks.params import SplitParams, ValidateParams
+from tasks.validation.rules import about_all_clips, about_classes, about_each_clip
+
+ROWS_KEPT = 100
+"""Rows of an expectation that the summary and Data Docs show, the worst first."""
 
 _NAMED_BY = {"clips": ["clip_id", "uri"], "classes": ["label"]}
 """By table: the columns that name a failing row."""
 
-_KNOWN = ["clip_id", "source_id", "uri", "sha256", "shard", "row", "start_s", "end_s", "fps", "brightness", "motion"]
+_NO_ROWS = {"result_format": "SUMMARY", "partial_unexpected_count": 1}
+_ALL_ROWS = {"result_format": "COMPLETE", "return_unexpected_index_query": False}
 
 
 @dataclass(frozen=True)
@@ -34,7 +43,8 @@ class Finding:
         kind: Its name in Great Expectations.
         column: The column it is about; empty where it is about the table.
         success: Whether it holds.
-        rows: Each row for which it does not: the columns that name it and the value that broke it.
+        count: Rows for which it does not.
+        rows: The worst of them, at most ``ROWS_KEPT``: the columns that name a row and the value that broke it.
         observed: What was found where it is about the table.
     """
 
@@ -43,20 +53,42 @@ class Finding:
     kind: str
     column: str
     success: bool
+    count: int
     rows: list[dict[str, Any]]
     observed: Any = None
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What was found in one table, and Great Expectations' own result, from which Data Docs are made."""
+    """What was found in one table.
+
+    Attributes:
+        findings: One an expectation.
+        failing: For each finding the places in the table of all rows that break it, ascending.
+        result: Great Expectations' own result, from which Data Docs are made.
+    """
 
     findings: list[Finding]
+    failing: list[NDArray[np.int64]]
     result: ExpectationSuiteValidationResult
 
 
-def check(clips: pd.DataFrame, classes: pd.DataFrame, params: ValidateParams, split: SplitParams) -> dict[str, Outcome]:
-    """Put the expectations on both tables of :mod:`tasks.validation.facts`.
+def check(
+    clips: pd.DataFrame,
+    classes: pd.DataFrame,
+    params: ValidateParams,
+    split: SplitParams,
+    passed_N: NDArray[np.bool_] | None = None,
+) -> dict[str, Outcome]:
+    """Put the rules on both tables of :mod:`tasks.validation.facts`.
+
+    Args:
+        clips: One row a clip.
+        classes: One row a class.
+        params: The limits.
+        split: How the splits were made.
+        passed_N: Clips that fulfil everything that is asked of a clip by itself, as is known already: they are not
+            asked again, and the outcome is what it would be if they were.
 
     Returns:
         An outcome for each table, by its name.
@@ -65,107 +97,135 @@ def check(clips: pd.DataFrame, classes: pd.DataFrame, params: ValidateParams, sp
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = ProgressBarsConfig(globally=False)
     manifest = context.data_sources.add_pandas("manifest")
-    outcomes = {}
-    for table, facts, expectations in (
-        ("clips", clips, _about_clips(params, split)),
-        ("classes", classes, _about_classes(params, split)),
-    ):
-        asset = manifest.add_dataframe_asset(table)
-        batch = asset.add_batch_definition_whole_dataframe("all").get_batch({"dataframe": facts})
-        result = batch.validate(
-            gx.ExpectationSuite(table, expectations=expectations),
-            result_format={"result_format": "COMPLETE", "unexpected_index_column_names": _NAMED_BY[table]},
-        )
-        outcomes[table] = Outcome([_finding(table, one) for one in result.results], result)
-    return outcomes
+    nobody_N = np.zeros(len(clips), bool)
+    each = _answers(manifest, "clips", clips, about_each_clip(params), nobody_N if passed_N is None else passed_N)
+    together = _answers(manifest, "clips", clips, about_all_clips(split), nobody_N)
+    of_classes = _answers(manifest, "classes", classes, about_classes(params, split), np.zeros(len(classes), bool))
+    return {"clips": _outcome("clips", [*together, *each]), "classes": _outcome("classes", of_classes)}
 
 
-def _about_clips(params: ValidateParams, split: SplitParams) -> list[Expectation]:
-    return [
-        gxe.ExpectTableRowCountToBeBetween(min_value=1, description="There is at least one clip."),
-        *(gxe.ExpectColumnValuesToNotBeNull(column=name, description=f"Every clip has {name}.") for name in _KNOWN),
-        gxe.ExpectColumnValuesToBeUnique(column="clip_id", description="A clip is there once."),
-        gxe.ExpectCompoundColumnsToBeUnique(
-            column_list=["sha256", "start_s", "end_s"], description="A stretch of a file is there once."
-        ),
-        _is_null("shard_problem", "Every clip's frames are where the manifest says, as they were written."),
-        _is_null("half_known", "A clip has both a label and a split, or neither."),
-        _is_null("guessed_in", "No pseudo-label is validated or tested on."),
-        *_labels(params),
-        _one_of("split", SPLITS, f"A split is one of {', '.join(SPLITS)}."),
-        _is_null("in_the_future", "No clip was captured in the future."),
-        _is_null("shared_with", "No stretch of a file is in two splits."),
-        *_whole_sources(split),
-        _between("duration_s", params.duration_s, "Duration in seconds"),
-        _between("short_side_px", params.short_side_px, "Shorter side in pixels"),
-        _between("fps", params.fps, "Frames a second"),
-        _between("brightness", params.brightness, "Brightness (mean luma)"),
-        _between("motion", params.motion, "Motion (mean difference of successive frames)"),
-    ]
+@dataclass(frozen=True)
+class _Answer:
+    """Great Expectations' result of one expectation, the rows that fail it, and the worst of these."""
+
+    result: Any
+    failing: NDArray[np.int64]
+    worst: list[dict[str, Any]]
 
 
-def _labels(params: ValidateParams) -> list[Expectation]:
-    if not params.labels:
-        return []
-    return [_one_of("label", params.labels, f"A label is one of {', '.join(params.labels)} (validate.labels).")]
+def _answers(
+    manifest: PandasDatasource,
+    table: str,
+    facts: pd.DataFrame,
+    expectations: Sequence[Expectation],
+    passed_N: NDArray[np.bool_],
+) -> list[_Answer]:
+    columns = list(dict.fromkeys(name for expectation in expectations for name in _columns(expectation.configuration)))
+    facts = facts.reset_index(drop=True)
+    asset = manifest.add_dataframe_asset(f"{table}-{expectations[0].expectation_type}")
+    batch = asset.add_batch_definition_whole_dataframe("all").get_batch({"dataframe": facts.loc[~passed_N, columns]})
+    results = batch.validate(
+        gx.ExpectationSuite(table, expectations=list(expectations)), result_format=_NO_ROWS
+    ).results
+    answers = []
+    for result in results:
+        _demand_that_it_ran(result)
+        failing = _failing(batch, result)
+        worst = _worst(facts, failing, result.expectation_config, _NAMED_BY[table])
+        _describe_all_rows(result, facts, passed_N)
+        _show(result, worst, _NAMED_BY[table])
+        answers.append(_Answer(result, failing, worst))
+    return answers
 
 
-def _whole_sources(split: SplitParams) -> list[Expectation]:
-    if split.by == "source":
-        return [_one_of("splits_of_source", SPLITS, "All clips of a source are in one split (split.by: source).")]
-    return []  # by time a source is in every split, and with given splits a person answers for them
+def _failing(batch: Batch, result: Any) -> NDArray[np.int64]:
+    if result.success or "unexpected_count" not in result.result:
+        return np.empty(0, np.int64)
+    again = batch.validate(result.expectation_config.to_domain_obj(), result_format=_ALL_ROWS)
+    return np.sort(np.array(again.result["unexpected_index_list"], np.int64))
 
 
-def _about_classes(params: ValidateParams, split: SplitParams) -> list[Expectation]:
-    return [
-        gxe.ExpectTableRowCountToBeBetween(min_value=2, description="There are at least two classes."),
-        _at_least("clips", params.min_clips_per_class, "clips (validate.min_clips_per_class)"),
-        *_enough_sources(params, split),
-        *(_at_least(f"{name}_clips", 1, f"clip in {name}") for name in SPLITS),
-        gxe.ExpectColumnValuesToBeBetween(
-            column="imbalance",
-            max_value=params.max_imbalance,
-            description="The largest class has at most "
-            f"{params.max_imbalance:g} times as many clips as any other (validate.max_imbalance).",
-        ),
-    ]
+def _worst(facts: pd.DataFrame, failing: NDArray[np.int64], config: Any, named_by: list[str]) -> list[dict[str, Any]]:
+    """Rows as they are named: furthest from the limits first, otherwise in the table's order."""
+    columns = _columns(config)
+    low, high = config.kwargs.get("min_value"), config.kwargs.get("max_value")
+    if len(columns) == 1 and (low is not None or high is not None) and len(failing):
+        value_X = facts[columns[0]].to_numpy()[failing].astype(np.float64)
+        below_X = 0.0 if low is None else low - value_X
+        above_X = 0.0 if high is None else value_X - high
+        failing = failing[np.argsort(-np.maximum(below_X, above_X), kind="stable")]
+    shown = facts[[*columns, *(name for name in named_by if name not in columns)]].iloc[failing[:ROWS_KEPT]]
+    return [_plain(dict(zip(shown.columns, row, strict=True))) for row in shown.itertuples(index=False, name=None)]
 
 
-def _enough_sources(params: ValidateParams, split: SplitParams) -> list[Expectation]:
-    if split.by == "source":
-        return [_at_least("sources", params.min_sources_per_class, "sources (validate.min_sources_per_class)")]
-    return []  # one source can fill every split
+def _describe_all_rows(result: Any, facts: pd.DataFrame, passed_N: NDArray[np.bool_]) -> None:
+    """Let the counts of ``result``, which looked at the rows that have not passed yet, be those of all rows."""
+    found = result.result
+    if "unexpected_count" not in found:
+        return
+    elements, unexpected = len(facts), found["unexpected_count"] or 0
+    missing = found.get("missing_count")
+    if missing is not None:
+        passed = facts.loc[passed_N, _columns(result.expectation_config)]
+        found["missing_count"] = missing = missing + int(passed.isna().all(axis=1).sum())
+        found["missing_percent"] = _percent(missing, elements)
+        found["unexpected_percent_total"] = _percent(unexpected, elements)
+        found["unexpected_percent_nonmissing"] = _percent(unexpected, elements - missing)
+    found["element_count"], found["unexpected_count"] = elements, unexpected
+    found["unexpected_percent"] = _percent(unexpected, elements - (missing or 0))
 
 
-def _is_null(column: str, description: str) -> Expectation:
-    return gxe.ExpectColumnValuesToBeNull(column=column, description=description)
+def _percent(part: int, whole: int) -> float | None:
+    return part / whole * 100 if whole else None
 
 
-def _one_of(column: str, values: tuple[str, ...], description: str) -> Expectation:
-    return gxe.ExpectColumnValuesToBeInSet(column=column, value_set=list(values), description=description)
+def _show(result: Any, worst: list[dict[str, Any]], named_by: list[str]) -> None:
+    """Put the worst rows where Great Expectations' pages look for failing ones."""
+    columns, found = _columns(result.expectation_config), result.result
+    if "unexpected_count" not in found:
+        return
+    values = [row[columns[0]] if len(columns) == 1 else tuple(row[name] for name in columns) for row in worst]
+    counts = sorted(Counter(values).items(), key=lambda pair: (-pair[1], str(pair[0])))
+    found["unexpected_index_column_names"] = named_by
+    found["unexpected_index_list"] = worst
+    found["unexpected_list"] = found["partial_unexpected_list"] = values
+    found["partial_unexpected_index_list"] = worst
+    found["partial_unexpected_counts"] = [{"value": value, "count": count} for value, count in counts]
 
 
-def _between(column: str, limits: tuple[float, float], what: str) -> Expectation:
-    low, high = limits
-    description = f"{what} is between {low:g} and {high:g} (validate.{column})."
-    return gxe.ExpectColumnValuesToBeBetween(column=column, min_value=low, max_value=high, description=description)
+def _columns(config: Any) -> list[str]:
+    """The columns that an expectation is about; none where it is about the table."""
+    return list(config.kwargs.get("column_list") or filter(None, [config.kwargs.get("column")]))
 
 
-def _at_least(column: str, least: int, what: str) -> Expectation:
-    description = f"Every class has at least {least} {what}."
-    return gxe.ExpectColumnValuesToBeBetween(column=column, min_value=least, description=description)
+def _outcome(table: str, answers: Sequence[_Answer]) -> Outcome:
+    results = [answer.result for answer in answers]
+    num_good = sum(bool(result.success) for result in results)
+    result = ExpectationSuiteValidationResult(
+        success=num_good == len(results),
+        results=results,
+        suite_name=table,
+        statistics={
+            "evaluated_expectations": len(results),
+            "successful_expectations": num_good,
+            "unsuccessful_expectations": len(results) - num_good,
+            "success_percent": _percent(num_good, len(results)),
+        },
+        meta={"great_expectations_version": gx.__version__},
+    )
+    return Outcome([_finding(table, answer) for answer in answers], [answer.failing for answer in answers], result)
 
 
-def _finding(table: str, result: Any) -> Finding:
-    _demand_that_it_ran(result)
-    config, found = result.expectation_config, result.result
+def _finding(table: str, answer: _Answer) -> Finding:
+    config, found = answer.result.expectation_config, answer.result.result
     return Finding(
         table=table,
         expectation=str(config.description),
         kind=str(config.type),
         column=str(config.kwargs.get("column", "")),
-        success=bool(result.success),
-        rows=[_plain(row) for row in found.get("unexpected_index_list") or []],
+        success=bool(answer.result.success),
+        count=len(answer.failing),
+        rows=answer.worst,
         observed=found.get("observed_value"),
     )
 

@@ -4,10 +4,13 @@ What concerns several clips, or files, is worked out here as a column: null wher
 So every expectation is about one value of one row, and a failing one names its rows.
 """
 
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from models.clips.manifest import PSEUDO, SPLITS
 from models.clips.shards import read_index, verify_shard
@@ -17,7 +20,13 @@ from tasks.params import SplitParams, ValidateParams
 _ORDER = {split: place for place, split in enumerate(SPLITS)}
 
 
-def clip_facts(manifest: pd.DataFrame, shards: Path, split: SplitParams, now: datetime) -> pd.DataFrame:
+def clip_facts(
+    manifest: pd.DataFrame,
+    shards: Path,
+    split: SplitParams,
+    now: datetime,
+    passed_N: NDArray[np.bool_] | None = None,
+) -> pd.DataFrame:
     """One row a clip: the manifest's columns and what follows from them.
 
     Args:
@@ -25,17 +34,20 @@ def clip_facts(manifest: pd.DataFrame, shards: Path, split: SplitParams, now: da
         shards: Folder of the shards.
         split: How the splits were made; it decides what counts as a leak.
         now: A clip that was captured later than this comes from the future.
+        passed_N: Clips whose shards need not be read again; by default none.
     """
     facts = manifest.copy()
     facts["duration_s"] = facts["end_s"] - facts["start_s"]
     facts["short_side_px"] = facts[["width", "height"]].min(axis=1)
     facts["half_known"] = _half_known(facts)
     facts["guessed_in"] = facts["split"].where((facts["label_origin"] == PSEUDO) & (facts["split"] != "train"))
-    facts["in_the_future"] = facts["captured_at"].where(facts["captured_at"] > now).astype("string")
-    facts["shard_problem"] = _shard_problems(facts, shards)
+    facts["in_the_future"] = _in_the_future(facts, now)
+    facts["shard_problem"] = _shard_problems(
+        facts, shards, np.zeros(len(facts), bool) if passed_N is None else passed_N
+    )
     facts["shared_with"] = _overlaps_across_splits(facts)
     if split.by == "source":
-        facts["splits_of_source"] = facts.groupby("source_id")["split"].transform(_names)
+        facts["splits_of_source"] = _splits_of_source(facts)
     return facts
 
 
@@ -62,46 +74,94 @@ def _half_known(clips: pd.DataFrame) -> pd.Series:
     return problem
 
 
-def _shard_problems(clips: pd.DataFrame, folder: Path) -> pd.Series:
+def _in_the_future(clips: pd.DataFrame, now: datetime) -> pd.Series:
+    late = clips["captured_at"] > now
+    found = pd.Series(pd.NA, index=clips.index, dtype="string")
+    found[late] = clips.loc[late, "captured_at"].astype("string")
+    return found
+
+
+def _shard_problems(clips: pd.DataFrame, folder: Path, passed_N: NDArray[np.bool_]) -> pd.Series:
     """Clips whose frames are not where the manifest says."""
-    contents = {shard: _content(folder / shard) for shard in clips["shard"].unique()}
-    problems: list[str | None] = []
-    for clip_id, shard, row in zip(clips["clip_id"], clips["shard"], clips["row"], strict=True):
-        content = contents[shard]
-        if isinstance(content, str):
-            problems.append(content)
-        else:
-            problems.append(None if content.get(row) == clip_id else f"{shard[:12]} has another clip in row {row}")
-    return pd.Series(problems, index=clips.index, dtype="string")
+    problem_N = np.full(len(clips), None, object)
+    open_X = np.flatnonzero(~passed_N)
+    read = clips[["clip_id", "shard", "row"]].iloc[open_X].reset_index(drop=True)
+    for shard, place_C in read.groupby("shard").indices.items():
+        problem_N[open_X[place_C]] = _problems_in(folder / str(shard), read.iloc[place_C])
+    return pd.Series(problem_N, index=clips.index, dtype="string")
 
 
-def _content(path: Path) -> dict[int, str] | str:
+def _problems_in(shard: Path, clips: pd.DataFrame) -> list[str | None]:
+    """What is wrong with each of ``clips``, all of which should be in ``shard``."""
+    content = _content(shard)
+    if isinstance(content, str):
+        return [content] * len(clips)
+    return [
+        None
+        if 0 <= row < len(content) and content[row] == clip_id
+        else f"{shard.name[:12]} has another clip in row {row}"
+        for clip_id, row in zip(clips["clip_id"], clips["row"], strict=True)
+    ]
+
+
+def _content(path: Path) -> list[str] | str:
+    """The clips of a shard, or what is wrong with it."""
     if not path.is_file():
         return f"{path.name[:12]} is missing"
     if not verify_shard(path):
         return f"{path.name[:12]} is damaged"
     try:
-        return dict(enumerate(read_index(path).facts))
+        return list(read_index(path).facts)
     except UserError:
         return f"{path.name[:12]} is damaged"
 
 
 def _overlaps_across_splits(clips: pd.DataFrame) -> pd.Series:
     """For a clip that shows a stretch of a file which a clip of another split shows too: that clip."""
-    found = pd.Series(pd.NA, index=clips.index, dtype="string")
-    for _, of_file in clips[clips["split"].notna()].sort_values("start_s").groupby("sha256", sort=False):
+    found_N = np.full(len(clips), None, object)
+    clip_id_N, split_N = clips["clip_id"].to_numpy(object), clips["split"].to_numpy(object)
+    start_N, end_N = clips["start_s"].to_numpy(), clips["end_s"].to_numpy()
+    for of_file in _suspected(clips):
         last: dict[str, tuple[float, int]] = {}  # by split: the clip of it that reaches furthest so far
-        for at, split, start_s, end_s in zip(
-            of_file.index, of_file["split"], of_file["start_s"], of_file["end_s"], strict=True
-        ):
+        for at in of_file.tolist():
+            split, end_s = split_N[at], end_N[at]
             for other, (other_end_s, other_at) in last.items():
-                if other != split and start_s < other_end_s:
-                    found[at] = clips.at[other_at, "clip_id"]
-                    found[other_at] = clips.at[at, "clip_id"]
+                if other != split and start_N[at] < other_end_s:
+                    found_N[at] = clip_id_N[other_at]
+                    found_N[other_at] = clip_id_N[at]
             if end_s > last.get(split, (-1.0, -1))[0]:
                 last[split] = (end_s, at)
-    return found
+    return pd.Series(found_N, index=clips.index, dtype="string")
 
 
-def _names(splits: pd.Series) -> str | None:
-    return ", ".join(sorted(splits.dropna().unique(), key=lambda name: _ORDER.get(name, len(_ORDER)))) or None
+def _suspected(clips: pd.DataFrame) -> Iterator[NDArray[np.int64]]:
+    """Of each file with clips in several splits and clips that overlap, whichever they are: its clips by start."""
+    place_X = np.flatnonzero((clips["split"].notna() & clips["sha256"].notna()).to_numpy())
+    if not len(place_X):
+        return
+    file_X = pd.factorize(clips["sha256"].iloc[place_X])[0]
+    order_X = np.lexsort((clips["start_s"].iloc[place_X], file_X))
+    place_X, file_X = place_X[order_X], file_X[order_X]
+    first_F = np.flatnonzero(np.diff(file_X, prepend=-1))
+    split_X = pd.factorize(clips["split"].iloc[place_X])[0]
+    in_several_F = np.minimum.reduceat(split_X, first_F) != np.maximum.reduceat(split_X, first_F)
+    end_X = pd.Series(clips["end_s"].to_numpy()[place_X]).groupby(file_X).cummax().to_numpy()
+    overlaps_X = np.append(False, clips["start_s"].to_numpy()[place_X[1:]] < end_X[:-1])
+    overlaps_X[first_F] = False
+    overlap_F = np.logical_or.reduceat(overlaps_X, first_F)
+    of_file = np.split(place_X, first_F[1:])
+    for file in np.flatnonzero(in_several_F & overlap_F):
+        yield of_file[file]
+
+
+def _splits_of_source(clips: pd.DataFrame) -> pd.Series:
+    """The names of all splits that a clip's source is in."""
+    pairs = clips[["source_id", "split"]].dropna().drop_duplicates()
+    in_several = pairs["source_id"].duplicated(keep=False)
+    names = pairs[~in_several].set_index("source_id")["split"].astype(object)
+    several = pairs[in_several].groupby("source_id")["split"].agg(_names).astype(object)
+    return clips["source_id"].map(pd.concat([names, several]))
+
+
+def _names(splits: pd.Series) -> str:
+    return ", ".join(sorted(splits, key=lambda name: _ORDER.get(name, len(_ORDER))))

@@ -7,7 +7,7 @@ import pandas as pd
 
 from models.clips.manifest import PERSON, read_manifest
 from models.clips.shards import ClipStore, StoredClip, read_index, write_shard
-from tasks.dataset import alone_in, kept_splits, known_clips, labelled, settled, store_clips
+from tasks.dataset import alone_in, kept_splits, known_clips, labelled, settled, store_clips, together
 from tasks.labelling.table import read_label_table
 from tasks.layout import MANIFEST, PERSON_LABELS, SHARDS
 from tasks.params import IngestParams, SplitParams
@@ -56,7 +56,7 @@ def adopt(
             # A class that cannot be split yet waits, as with labels that people give on request.
             label_origin=_origins(new),
         )
-        clips = pd.DataFrame([*known.to_dict("records"), *new.to_dict("records")])
+        clips = together(known, new)
         outcome = settled(labelled(clips, known, by_person), kept_splits(known, data, split, seed), split, seed)
         store_clips(outcome.clips, data, split, seed)
     return len(new)
