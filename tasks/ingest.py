@@ -12,6 +12,7 @@ import logging
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -93,15 +94,11 @@ def ingest(
     claims = read_claims(
         source, has_labels=has_labels, layout=ingest.layout, official=ingest.official_split, split=split
     )
-
-    def lengths(paths: Sequence[Path]) -> list[float | Refused]:
-        jobs = [Job(str(path), (), recipe, limits) for path in paths]
-        return declared_lengths(jobs, num_workers=num_workers, memory_gb=limits.memory_gb)
-
     by_person = read_label_table(data.parent / PERSON_LABELS.name)
     with alone_in(data):
         known = known_clips(data)
         candidates, rejected = identified(claims, limits)
+        lengths = partial(_lengths, recipe=recipe, limits=limits, num_workers=num_workers)
         candidates, without_length = cut(candidates, ingest, lengths)
         rejected += without_length
         _report(rejected)
@@ -157,6 +154,13 @@ def _settled(clips: pd.DataFrame, kept: Mapping[str, str], split: SplitParams | 
     if split is not None:
         return settled(clips, kept, split, seed)
     return Settled(clips.assign(captured_at=pd.to_datetime(clips["captured_at"], utc=True), split=None), {})
+
+
+def _lengths(
+    paths: Sequence[Path], *, recipe: Recipe, limits: Limits, num_workers: int | None
+) -> list[float | Refused]:
+    jobs = [Job(str(path), (), recipe, limits) for path in paths]
+    return declared_lengths(jobs, num_workers=num_workers, memory_gb=limits.memory_gb)
 
 
 def _claimed(candidate: Candidate) -> dict[str, Any]:
