@@ -18,12 +18,16 @@ from av.stream import Disposition
 
 from tasks.video.clips import DecodedClip, Job, Reason, Refused
 from tasks.video.extent import flaw_of
+from tasks.video.losses import Losses
 from tasks.video.opening import opened
 from tasks.video.picture import Picture
 from tasks.video.segment import ClipBuilder
+from tasks.video.transport import num_jumps as count_jumps
 
 _CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts"
 _CODECS = "h264,hevc,vp8,vp9,libvpx,libvpx-vp9,libdav1d,av1,mpeg4,mpeg2video,mjpeg"
+# Their index names every frame.
+_INDEXED = ("mov", "avi")
 _NO_FILM = Disposition.attached_pic | Disposition.timed_thumbnails
 # Before this, decoding from the start is cheaper than a seek that may have to be repeated.
 _SEEK_FROM_S = 10.0
@@ -49,7 +53,7 @@ def decode_open(descriptor: int, job: Job) -> Iterator[DecodedClip | Refused]:
         if flaw is not None and flaw.reason is Reason.TRAILING:
             raise flaw
         with _container(descriptor, job, flaw) as container:
-            yield from _fed(_Video(container, job, flaw), waiting, flaw)
+            yield from _fed(_Video(container, descriptor, job, flaw), waiting, flaw)
     except Refused as refused:
         for builder in waiting:
             builder.fail(refused)
@@ -66,7 +70,7 @@ def declared_length(descriptor: int, job: Job) -> float:
     if flaw is not None and flaw.reason is Reason.TRAILING:
         raise flaw
     with _container(descriptor, job, flaw) as container:
-        declared_s = _Video(container, job, flaw).declared_s
+        declared_s = _Video(container, descriptor, job, flaw).declared_s
     if declared_s is None:
         message = (
             "does not say how long it lasts, so that no windows can be cut: copy it with `ffmpeg -i FILE -c copy NEW`"
@@ -94,6 +98,8 @@ def _fed(video: "_Video", waiting: deque[ClipBuilder], flaw: Refused | None) -> 
             return
         ended_s = max(ended_s, picture.time_s + picture.duration_s)
     for builder in waiting:
+        if builder.is_open_ended and (loss := video.loss) is not None:
+            builder.fail(loss)
         builder.end_of_file(ended_s, declared_s)
 
 
@@ -113,7 +119,8 @@ def _container(descriptor: int, job: Job, flaw: Refused | None) -> Iterator[Any]
     }
     os.lseek(descriptor, 0, os.SEEK_SET)
     try:
-        with av.open("fd:", options=options) as container:
+        # Words in a file are in whatever alphabet its recorder used; nobody reads them here.
+        with av.open("fd:", options=options, metadata_errors="replace") as container:
             yield container
     except av.FFmpegError as error:
         _check_memory(error)
@@ -124,8 +131,9 @@ def _container(descriptor: int, job: Job, flaw: Refused | None) -> Iterator[Any]
 class _Video:
     """The one video stream of an open file that counts."""
 
-    def __init__(self, container: Any, job: Job, flaw: Refused | None) -> None:
+    def __init__(self, container: Any, descriptor: int, job: Job, flaw: Refused | None) -> None:
         self._container = container
+        self._descriptor = descriptor
         self._job = job
         self._stream = _chosen(container)
         if self._stream is None:
@@ -142,6 +150,23 @@ class _Video:
         decoder.thread_count = 1  # files are decoded side by side instead
         # AVI has no presentation times, and what is made up for it is wrong where frames are reordered.
         self._is_timeless = container.format.name == "avi"
+        self._losses = self._fresh_losses()
+        self._is_from_start = True
+
+    @property
+    def loss(self) -> Refused | None:
+        """What is missing of the stream, at the end of a pass over it."""
+        num_lost, format_name = self._losses.num_lost, self._container.format.name
+        if format_name == "mpegts" and (num_jumps := count_jumps(self._descriptor, self._stream.id)):
+            return Refused(f"is damaged: its stream breaks off in {num_jumps} places", Reason.DAMAGED)
+        if self._is_from_start and format_name.startswith(_INDEXED):
+            num_named = sum(entry.size > 0 for entry in self._stream.index_entries)
+            num_lost = max(num_lost, num_named - self._losses.num_read)
+        return Refused(f"is damaged: {num_lost} of its frames are lost", Reason.DAMAGED) if num_lost else None
+
+    def _fresh_losses(self) -> Losses:
+        codec = self._stream.codec_context.codec.canonical_name
+        return Losses(codec, has_presentation_times=not self._is_timeless)
 
     @property
     def declared_s(self) -> float | None:
@@ -159,6 +184,7 @@ class _Video:
         origin = None if self._is_timeless else self._stream.start_time
         if origin is not None and from_s >= _SEEK_FROM_S:
             self._container.seek(origin + int(from_s / self._stream.time_base), stream=self._stream)
+            self._is_from_start = False
             pictures = self._decoded(origin)
             first = next(pictures, None)
             if first is not None and first.time_s <= from_s:
@@ -166,14 +192,18 @@ class _Video:
                 yield from pictures
                 return
             self._container.seek(origin, stream=self._stream)
+            self._is_from_start = True
         yield from self._decoded(origin)
 
     def _decoded(self, origin: int | None) -> Iterator[Picture]:
+        self._losses = losses = self._fresh_losses()
         tick, reached_s, stamps = self._stream.time_base, 0.0, _Stamps(decoding_order=self._is_timeless)
         pixels_left = self._job.limits.max_decoded_gigapixels * 1e9 * len(self._job.segments)
         try:
             for packet in self._container.demux(self._stream):
+                losses.given(packet)
                 for frame in packet.decode():
+                    losses.back(frame)
                     stamp = stamps.of(frame)
                     self._check_pixels(frame.width, frame.height)
                     pixels_left -= frame.width * frame.height

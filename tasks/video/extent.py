@@ -12,10 +12,10 @@ import struct
 from collections.abc import Callable
 
 from tasks.video.clips import Reason, Refused
+from tasks.video.transport import layout_of
 
 _FIRST_BOXES = (b"ftyp", b"styp", b"moov", b"moof", b"mdat", b"free", b"skip", b"wide", b"pnot", b"uuid", b"sidx")
 _EBML, _SEGMENT, _VOID = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67", 0xEC
-_SYNC, _PACKET_SIZES = 0x47, ((188, 0), (192, 4))
 _PADDING_READ = 1 << 20
 _ZIP_END, _ZIP_END_SIZE, _ZIP_COMMENT = b"PK\x05\x06", 22, 0xFFFF
 
@@ -26,7 +26,7 @@ def flaw_of(descriptor: int) -> Refused | None:
     tail = os.pread(descriptor, _ZIP_END_SIZE + _ZIP_COMMENT, max(0, size - _ZIP_END_SIZE - _ZIP_COMMENT))
     if _ends_as_zip(tail):
         return Refused("is a ZIP archive as well as a video; store the video anew", Reason.TRAILING)
-    head = os.pread(descriptor, 2 * 192, 0)
+    head = os.pread(descriptor, 12, 0)
     end = _container(head)(descriptor, size)
     if end is None or end == size:
         return None
@@ -44,10 +44,7 @@ def _container(head: bytes) -> Callable[[int, int], int | None]:
         return _end_of_matroska
     if head.startswith(b"RIFF") and head[8:12] == b"AVI ":
         return _end_of_avi
-    for packet_size, sync_at in _PACKET_SIZES:
-        if len(head) > packet_size + sync_at and head[sync_at] == head[packet_size + sync_at] == _SYNC:
-            return lambda _, size: -(-size // packet_size) * packet_size
-    return lambda _descriptor, _size: None
+    return _end_of_packets
 
 
 def _end_of_boxes(descriptor: int, size: int) -> int:
@@ -108,6 +105,13 @@ def _end_of_avi(descriptor: int, size: int) -> int | None:
             return None  # never closed by its recorder
         at += 8 + length + length % 2
     return at
+
+
+def _end_of_packets(descriptor: int, size: int) -> int | None:
+    if (layout := layout_of(descriptor)) is None:
+        return None
+    packet_size, _ = layout
+    return -(-size // packet_size) * packet_size
 
 
 def _ends_as_zip(tail: bytes) -> bool:

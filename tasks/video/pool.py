@@ -21,6 +21,7 @@ from tasks.video.protocol import READY, Garbled, receive_length, receive_outcome
 
 _ROOT = Path(tasks.__file__).parents[1]
 _JOBS_AHEAD = 3
+_AHEAD_BYTES = 64 << 20
 _COMMAND = [sys.executable, "-m", "tasks.video.worker"]
 Outcomes = list[DecodedClip | Refused]
 _Answer = TypeVar("_Answer")
@@ -46,7 +47,10 @@ def decode_all(
         pending.extend(pool.submit(job) for job in islice(remaining, _JOBS_AHEAD * pool.num_workers))
         while pending:
             outcomes = pending.popleft().result()
-            pending.extend(pool.submit(job) for job in islice(remaining, 1))
+            while not pending or (len(pending) < _JOBS_AHEAD * pool.num_workers and _num_bytes(pending) < _AHEAD_BYTES):
+                if (job := next(remaining, None)) is None:
+                    break
+                pending.append(pool.submit(job))
             yield outcomes
     finally:
         pool.close()
@@ -67,6 +71,12 @@ def declared_lengths(
         return [future.result() for future in [pool.length(job) for job in jobs]]
     finally:
         pool.close()
+
+
+def _num_bytes(pending: Iterable[Future[Outcomes]]) -> int:
+    """Of frames that wait for a slower job before them."""
+    done = (outcome for future in pending if future.done() for outcome in future.result())
+    return sum(len(frame) for clip in done if isinstance(clip, DecodedClip) for frame in clip.frames)
 
 
 class DecodingPool:

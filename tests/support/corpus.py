@@ -169,6 +169,19 @@ def two_streams(folder: Path, *, default: bool = False) -> Path:
     return path
 
 
+def words_in_latin(folder: Path) -> Path:
+    """A title as older recorders write it, which is no UTF-8."""
+    path = folder / "a.avi"
+    with av.open(str(path), "w") as file:
+        file.metadata["title"] = "Xylophon"
+        stream = file.add_stream("mpeg4", rate=10, width=64, height=48)
+        for picture in pictures(20):
+            file.mux(stream.encode(av.VideoFrame.from_ndarray(picture, "rgb24")))
+        file.mux(stream.encode())
+    path.write_bytes(path.read_bytes().replace(b"Xylophon", b"Stra\xdfe 1"))
+    return path
+
+
 def fifo(folder: Path) -> Path:
     """What never ends, and never begins."""
     os.mkfifo(folder / "a.mp4")
@@ -301,6 +314,7 @@ CORPUS: dict[str, Case] = {
     "a large file": refused(good, _R.BUDGET, says="max_file_gb", limits=Limits(max_file_gb=1e-6)),
     "a name of other directions": taken(named("a\u202e4pm.\u2066b\u0301\N{ZERO WIDTH JOINER}")),
     "a name that is an option": taken(named("-i concat:b|c")),
+    "words in another alphabet": taken(words_in_latin),
     "interlaced": taken(interlaced),
     "two streams of video": taken(two_streams, size=(128, 96)),
     "two streams, the smaller one by default": taken(lambda folder: two_streams(folder, default=True)),
