@@ -124,7 +124,7 @@ def _join(world: World) -> Callable[[], object]:
 def _shelf(world: World) -> Callable[[], object]:
     from tasks.video.shelf import Shelf
 
-    return lambda: Shelf(world.data / "shards", RECIPE, 128, ())
+    return lambda: Shelf(world.data / "shards", RECIPE, 128, {})
 
 
 def _write(world: World) -> Callable[[], object]:

@@ -49,18 +49,20 @@ def main() -> None:
 @app.command()
 def run(
     source: Annotated[
-        Path | None, typer.Option(help="A folder per class, or a CSV or Parquet table; default: the last round's.")
+        str | None,
+        typer.Option(help="A folder per class, or a CSV or Parquet table, here or at s3://; default: as last time."),
     ] = None,
 ) -> None:
     """Run one round: ingest, validate, search, fine-tune, evaluate, report, register, judge."""
     from infra import servers
     from tasks.params_file import PARAMS_FILE, load_params
     from tasks.repository import demand_ready
+    from tasks.sources.address import absolute
     from tasks.workspace import last_source
 
     demand_ready(main_checkout())
     load_params(main_checkout() / PARAMS_FILE)  # a mistake in it costs no start of servers and names this file
-    where = str(source.absolute()) if source else last_source()
+    where = absolute(source) if source else last_source()
     started = servers.connect(console.print)
     from flows.train import train
 
@@ -75,7 +77,8 @@ def run(
 @app.command()
 def ingest(
     source: Annotated[
-        Path, typer.Argument(help="A folder per class, a CSV or Parquet table, or a well-known dataset with its lists.")
+        str,
+        typer.Argument(help="A folder per class, a CSV or Parquet table, here or at s3://, or a well-known dataset."),
     ],
     unlabelled: Annotated[
         bool, typer.Option("--unlabelled", help="A folder per source, or a table without the column label.")
@@ -88,11 +91,13 @@ def ingest(
     from tasks.ingest import ingest as bring_in
     from tasks.layout import DATA
     from tasks.params_file import load_params
+    from tasks.sources.address import source_at
     from tasks.workspace import add_data_here
 
     params = load_params()
     section = params.ingest.model_copy(update={"layout": layout or params.ingest.layout})
-    found = bring_in(source, DATA, section, params.split, seed=params.base.seed, has_labels=not unlabelled)
+    where, labelled = source_at(source), not unlabelled
+    found = bring_in(where, DATA, section, params.split, seed=params.base.seed, has_labels=labelled)
     version = add_data_here()
     for path, reason in found.quarantined:
         console.print(f"quarantined {path}: {reason}", markup=False)
@@ -105,8 +110,10 @@ def ingest(
 @app.command()
 def watch(
     source: Annotated[
-        Path | None,
-        typer.Option(help="Video that came in: a folder per source, or a table; default: VIDEOLOOP_INCOMING."),
+        str | None,
+        typer.Option(
+            help="Video that came in: a folder per source, or a table; here or at s3://; default: VIDEOLOOP_INCOMING."
+        ),
     ] = None,
     now: Annotated[
         datetime | None, typer.Option(help="The moment of the watch, UTC; days before it are over. Default: now.")
@@ -116,6 +123,7 @@ def watch(
     """Look for change in incoming video, say whether it hurts, and ask for labels or start a retraining if so."""
     from infra import servers
     from tasks.params_file import PARAMS_FILE, load_params
+    from tasks.sources.address import absolute
 
     load_params(main_checkout() / PARAMS_FILE)
     servers.connect(console.print)
@@ -124,7 +132,7 @@ def watch(
 
     moment = now.replace(tzinfo=UTC) if now else None
     with lost_server_in_words():
-        found = look(str(source.absolute()) if source else None, moment, labelled)
+        found = look(absolute(source) if source else None, moment, labelled)
     show_watch(console, found)
 
 

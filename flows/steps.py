@@ -39,23 +39,29 @@ def ingest(work: Workspace) -> Timed[IngestSummary]:
 
     With ``pseudo.enabled`` the champion labels some of what came in and has none.
     """
-    from pathlib import Path
-
     from tasks.ingest import counted_anew
     from tasks.ingest import ingest as bring_in
     from tasks.layout import DATA
+    from tasks.sources.address import source_at
     from tasks.watch.adopt import adopt
     from tasks.watch.pseudo_labels import take_pseudo_labels
 
     params = work.params
     with stopwatch() as clock:
-        summary = bring_in(Path(work.source), work.root / DATA, params.ingest, params.split, seed=params.base.seed)
-        adopt(work.root / DATA, params.ingest, params.split, seed=params.base.seed)
-        pseudo = take_pseudo_labels(work.root / DATA, params)
-        summary = counted_anew(summary, work.root / DATA, pseudo)
+        source, data = source_at(work.source), work.root / DATA
+        summary = bring_in(source, data, params.ingest, params.split, seed=params.base.seed)
+        adopt(data, params.ingest, params.split, seed=params.base.seed)
+        pseudo = take_pseudo_labels(data, params)
+        summary = counted_anew(summary, data, pseudo)
         version = workspace.add_data(work)
         workspace.commit_data(work, f"data: {summary.clips} clips, {summary.sources} sources ({version[:8]})")
     return Timed(summary, clock.seconds)
+
+
+@task(**OUTSIDE)
+def keep_data(work: Workspace) -> None:
+    """Let the next round start from the dataset as it is now, and from the last round's results."""
+    workspace.publish(work, workspace.commit(work, f"data: {work.name}"))
 
 
 @task(**OUTSIDE)

@@ -3,7 +3,6 @@
 import logging
 import uuid
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 from prefect import task
@@ -29,6 +28,7 @@ _UNDER_WAY = ("SCHEDULED", "PENDING", "RUNNING", "PAUSED", "CANCELLING")
 def look(source: str | None, now: datetime | None, labelled: bool) -> Watched | None:
     """Take in what is new, test it, decide, and write the decision down once; None without a champion."""
     from tasks.serve.prediction_log import read_predictions
+    from tasks.sources.address import source_at
     from tasks.watch.watch import watch
 
     incoming = source or settings().incoming
@@ -36,7 +36,7 @@ def look(source: str | None, now: datetime | None, labelled: bool) -> Watched | 
     moment = (now or datetime.now(UTC)).astimezone(UTC)
     since = moment - timedelta(days=params.watch.window_days)
     served = read_predictions(settings().home, params.base.name, since)
-    return watch(params, moment, Path(incoming) if incoming else None, has_labels=labelled, served=served)
+    return watch(params, moment, source_at(incoming) if incoming else None, has_labels=labelled, served=served)
 
 
 @task(**OUTSIDE)

@@ -244,6 +244,8 @@ class FineTuneParams(Section):
         channels_last: Weights and clips with channels innermost; ``auto``: on a GPU with ``bf16`` or ``fp16``.
         compile: Compile the network for the device; pays on a GPU, for jobs that take longer than the minutes it costs.
         ema: Decay of a moving average of the weights, which is what is evaluated and kept; 0 turns it off.
+        shuffled_shards: How many shards are read at a time, their clips shuffled together; 0 shuffles all clips. For
+            data that are streamed through a cache smaller than they are, which then are fetched once an epoch.
         progressive: Smaller clips for the first part of training every weight; empty for full size throughout.
         num_threads: Intra-operation threads on CPU; part of the result, since sums depend on it.
     """
@@ -279,6 +281,7 @@ class FineTuneParams(Section):
     channels_last: bool | Literal["auto"] = "auto"
     compile: bool = False
     ema: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
+    shuffled_shards: Annotated[int, Field(ge=0)] = 0
     progressive: tuple[ProgressiveStage, ...] = ()
     num_threads: Annotated[int, Field(ge=1, le=256)] = 2
 

@@ -12,6 +12,7 @@ from models.clips.loader import ClipLoader
 from models.clips.manifest import read_manifest
 from models.inference import infer
 from tasks import layout
+from tasks.remote_shards import shards_of
 from tasks.statistics.temperature import fit_temperature
 
 logger = logging.getLogger(__name__)
@@ -40,7 +41,9 @@ def calibrate(model: VideoModel, labels: list[str], data: Path, batch_size: int)
         )
         return
     device, workers = next(model.parameters()).device, min(os.cpu_count() or 1, 8)
-    loader = ClipLoader(data, val, labels, model.clip_input, batch_size, num_workers=workers, device=device)
+    loader = ClipLoader(
+        data, val, labels, model.clip_input, batch_size, num_workers=workers, device=device, shards=shards_of(data)
+    )
     logits_NK, label_N = infer(model, model, loader, title="calibrate")
     model.temperature = fit_temperature(logits_NK.cpu().numpy(), label_N.cpu().numpy())
     logger.info("class scores are divided by %.4f, fitted on %d val clips", model.temperature, len(val))

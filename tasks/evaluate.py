@@ -35,6 +35,7 @@ from tasks import layout
 from tasks.params import BaseParams, EvaluateParams
 from tasks.params_file import load_params
 from tasks.process import run_stage
+from tasks.remote_shards import shards_of
 from tasks.statistics.bootstrap import is_rough, paired_source_bootstrap, source_bootstrap
 from tasks.statistics.calibration import expected_calibration_error, reliability
 from tasks.statistics.classification import class_scores, confusion, log_loss, macro_f1
@@ -182,7 +183,15 @@ def _loader(
 ) -> ClipLoader:
     workers = min(os.cpu_count() or 1, 8)
     return ClipLoader(
-        data, split.clips, split.labels, model.clip_input, batch_size, view=view, num_workers=workers, device=device
+        data,
+        split.clips,
+        split.labels,
+        model.clip_input,
+        batch_size,
+        view=view,
+        num_workers=workers,
+        device=device,
+        shards=shards_of(data),
     )
 
 

@@ -25,13 +25,14 @@ from tasks.layout import DATA, PERSON_LABELS, QUARANTINE, SHARDS
 from tasks.params import IngestParams, SplitParams
 from tasks.params_file import load_params
 from tasks.process import run_stage
+from tasks.sources.address import Source, source_at
+from tasks.sources.supply import supply_of
 from tasks.video.clips import Job, Limits, Recipe, Refused
 from tasks.video.identity import Candidate, identified
 from tasks.video.intake import store_missing
 from tasks.video.pool import declared_lengths
 from tasks.video.quarantine import Rejected, refused_before, write_quarantine
 from tasks.video.shelf import DECODER_VERSION, Shelf
-from tasks.video.sources import read_claims
 from tasks.video.windows import check_windows, cut
 
 logger = logging.getLogger(__name__)
@@ -63,7 +64,7 @@ class IngestSummary:
 
 
 def ingest(
-    source: Path,
+    source: Source,
     data: Path,
     ingest: IngestParams,
     split: SplitParams | None,
@@ -78,7 +79,8 @@ def ingest(
     new one replaces it.
 
     Args:
-        source: A folder per class, a table, or a well-known dataset; see :func:`tasks.video.sources.read_claims`.
+        source: A folder per class, a table, or a well-known dataset; the first two may lie in a bucket. See
+            :func:`tasks.video.sources.read_claims` and :func:`tasks.sources.keys.read_contents`.
         data: The dataset's folder; made if it is missing. Beside it may lie the label table.
         ingest: Section ``ingest``.
         split: Section ``split``; None where nothing will be trained on here, so that labels may be few and splits none.
@@ -91,31 +93,44 @@ def ingest(
     """
     recipe, limits = Recipe.of(ingest), Limits.of(ingest.limits)
     check_windows(ingest, split)
-    claims = read_claims(
-        source, has_labels=has_labels, layout=ingest.layout, official=ingest.official_split, split=split
-    )
+    terms = _terms(recipe, limits)
     by_person = read_label_table(data.parent / PERSON_LABELS.name)
-    with alone_in(data):
+    supplied = supply_of(source, data, ingest, split, terms, has_labels=has_labels)
+    with alone_in(data), supplied as supply:
         known = known_clips(data)
-        candidates, rejected = identified(claims, limits)
+        kept = kept_splits(known, data, split, seed) if split else {}
+        foreseen = supply.foreseen()
+        candidates, rejected = identified(supply.claims, foreseen)
         lengths = partial(_lengths, recipe=recipe, limits=limits, num_workers=num_workers)
         candidates, without_length = cut(candidates, ingest, lengths)
         rejected += without_length
-        _report(rejected)
-        others = known[~known["clip_id"].isin([candidate.clip_id for candidate in candidates])]
-        kept = kept_splits(known, data, split, seed) if split else {}
+        others = _others(known, candidates)
         if candidates:  # before hours of decoding: would what is claimed make a dataset?
             claimed = together(others, pd.DataFrame([_claimed(candidate) for candidate in candidates]))
             _settled(labelled(claimed, known, by_person), kept, split, seed)
-        shelf = Shelf(data / SHARDS.name, recipe, ingest.clips_per_shard, set(known["shard"]))
+        named = {str(shard): list(clips["clip_id"]) for shard, clips in known.sort_values("row").groupby("shard")}
+        shelf = Shelf(data / SHARDS.name, recipe, ingest.clips_per_shard, named)
+        shelf.check(candidate.clip_id for candidate in candidates)
+        before = refused_before(data / QUARANTINE.name, terms)
+        if supply.is_read:
+            _check_others(others, shelf, data)
+        brought = supply.bring(shelf, before, num_workers=num_workers)
+        if brought.fingerprints != foreseen:
+            candidates, rejected = identified(supply.claims, brought.fingerprints)
+        _report(rejected)
+        others = _others(known, candidates)
         _check_others(others, shelf, data)
-        before = refused_before(data / QUARANTINE.name, _terms(recipe, limits))
-        refusals = store_missing(candidates, shelf, recipe, before, limits, num_workers=num_workers)
+        undecided = [candidate for candidate in candidates if candidate.clip_id not in brought.refusals]
+        refusals = store_missing(undecided, shelf, recipe, before, limits, num_workers=num_workers)
+        refusals |= brought.refusals
         undecodable = [_rejected(candidate, refusals) for candidate in candidates if candidate.clip_id in refusals]
         _report(undecodable)
         rejected += undecodable
-        write_quarantine(rejected, data / QUARANTINE.name, _terms(recipe, limits))
-        rows = [_row(candidate, shelf) for candidate in candidates if candidate.clip_id not in refusals]
+        write_quarantine(rejected, data / QUARANTINE.name, terms)
+        taken = [candidate for candidate in candidates if candidate.clip_id not in refusals]
+        shelf.compact([*others["clip_id"], *(candidate.clip_id for candidate in taken)])
+        others = _placed(others, shelf)
+        rows = [_row(candidate, shelf) for candidate in taken]
         if not rows and others.empty:
             raise UserError(f"{source}: nothing in it could be taken; {rejected[0].claim.uri} {rejected[0].refused}")
         found = _settled(labelled(together(others, pd.DataFrame(rows)), known, by_person), kept, split, seed)
@@ -184,6 +199,11 @@ def _row(candidate: Candidate, shelf: Shelf) -> dict[str, Any]:
     return {**_claimed(candidate), "shard": stored.shard, "row": stored.row, **stored.facts}
 
 
+def _placed(others: pd.DataFrame, shelf: Shelf) -> pd.DataFrame:
+    places = [shelf.get(clip_id) for clip_id in others["clip_id"]]
+    return others.assign(shard=[place.shard for place in places if place], row=[place.row for place in places if place])
+
+
 def _rejected(candidate: Candidate, refusals: Mapping[str, Refused]) -> Rejected:
     return Rejected(candidate.claim, refusals[candidate.clip_id], candidate.clip_id, candidate.fingerprint.sha256)
 
@@ -195,13 +215,21 @@ def _report(rejected: Sequence[Rejected]) -> None:
         logger.warning("quarantined: %d more", len(rejected) - _MAX_REPORTED)
 
 
+def _others(known: pd.DataFrame, candidates: Sequence[Candidate]) -> pd.DataFrame:
+    return known[~known["clip_id"].isin([candidate.clip_id for candidate in candidates])]
+
+
 def _check_others(others: pd.DataFrame, shelf: Shelf, data: Path) -> None:
     strange = others[~others["shard"].isin(shelf.shards)]
     if strange.empty:
         return
     shard = strange["shard"].iloc[0]
     if shard not in shelf.shards_of_other_recipes:
-        raise UserError(f"{data / SHARDS.name / shard}: this shard is missing or damaged; run `dvc checkout --force`")
+        num_clips = int((strange["shard"] == shard).sum())
+        raise UserError(
+            f"{data / SHARDS.name / shard}: this shard is missing or damaged; run `dvc checkout --force`, or ingest a "
+            f"source that has its other {num_clips} clips too"
+        )
     raise UserError(
         f"{data}: {len(strange)} clips that the source does not name were stored with other parameters: set ingest in "
         "params.yaml as it was, or ingest a source that names all clips"
@@ -215,9 +243,11 @@ def _terms(recipe: Recipe, limits: Limits) -> str:
 def main() -> None:
     """Ingest the labelled source that the command line names into ``data/``."""
     if len(sys.argv) != 2:
-        raise UserError("usage: python -m tasks.ingest SOURCE (a folder per class, a table, or a well-known dataset)")
+        raise UserError(
+            "usage: python -m tasks.ingest SOURCE (a folder per class or a table, here or at s3://; a known dataset)"
+        )
     params = load_params()
-    summary = ingest(Path(sys.argv[1]), DATA, params.ingest, params.split, seed=params.base.seed)
+    summary = ingest(source_at(sys.argv[1]), DATA, params.ingest, params.split, seed=params.base.seed)
     logger.info(
         "%d clips (%d new) from %d sources in %d classes, %d in quarantine",
         summary.clips,

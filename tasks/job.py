@@ -30,6 +30,7 @@ from models.weights import weights_file
 from tasks import layout
 from tasks.champion_note import start_key
 from tasks.files import sha256_of
+from tasks.remote_shards import shards_of
 from tasks.teacher import teacher_folder, teacher_note
 from tasks.training_clips import training_clips
 
@@ -75,6 +76,7 @@ def job(
     before = load_champion(champion, model) if champion else None
     clips = training_clips(data, continual, before, seed=seed)
     network = _network(model, clips.labels, before, seed).to(device)
+    shards = shards_of(data)
 
     def loader(table: pd.DataFrame, **options: Any) -> ClipLoader:
         return ClipLoader(
@@ -86,6 +88,7 @@ def job(
             seed=seed,
             num_workers=min(os.cpu_count() or 1, 8),
             device=device,
+            shards=shards,
             **options,
         )
 
@@ -113,7 +116,7 @@ def job(
             objective = Total([objective, around.enter_context(lessons)])
         epochs = fit(
             network,
-            loader(clips.train, augment=params.augment, shuffle=True),
+            loader(clips.train, augment=params.augment, shuffle=True, shuffled_shards=params.shuffled_shards),
             loader(clips.val),
             params,
             seed=seed,

@@ -30,6 +30,21 @@ class BaseParams(Section):
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
 
 
+class BucketParams(Section):
+    """How video is brought from a bucket (``s3://``).
+
+    Attributes:
+        spool_mb: Megabytes of objects that lie on this disk at a time, between fetching and decoding; a larger object
+            is refused.
+        deadline_s: Seconds without a byte or an answer after which S3 is given up.
+        connections: Objects that are fetched side by side.
+    """
+
+    spool_mb: Positive = 4096.0
+    deadline_s: Positive = 300.0
+    connections: Annotated[int, Field(ge=1, le=256)] = 8
+
+
 class LimitsParams(Section):
     """What decoding one file may cost before it is refused; nothing that is stored depends on it.
 
@@ -85,6 +100,7 @@ class IngestParams(Section):
         official_split: Which of a dataset's official splits counts (UCF101 and HMDB51 have three), with
             ``split.by: given``.
         windows: What long video without labels is cut into.
+        bucket: How video is brought from a bucket.
     """
 
     short_side: Annotated[int, Field(ge=16, le=2160)] = 128
@@ -97,6 +113,7 @@ class IngestParams(Section):
     layout: LayoutName = "auto"
     official_split: Annotated[int, Field(ge=1, le=9)] = 1
     windows: WindowParams = WindowParams()
+    bucket: BucketParams = BucketParams()
 
 
 class SplitParams(Section):

@@ -63,11 +63,15 @@ class Settings(_FromEnvironment):
         prefect_port: Port of the Prefect server.
         slot: Prefect concurrency limit that hands out devices.
         slots: Devices that the local server's limit hands out.
-        source: Where scheduled rounds find video; default: the source of the last round.
+        source: Where scheduled rounds and ingests find video: a folder, a table, or ``s3://BUCKET/PREFIX``; default:
+            for rounds the source of the last one, for ingests none.
+        s3_requester_pays: Whether reading a bucket whose owner has readers pay may be billed to whoever runs this.
         checkpoint_s: Seconds after which training writes a checkpoint within an epoch.
         alert: Notification block of Prefect that hears of a run that died and of a watch that does not run, as
             ``TYPE/NAME``; default: none.
         incoming: Where the scheduled watch finds video; default: what is in already.
+        shards: DVC remote on S3 (``s3://BUCKET/PREFIX``) from which training streams shards; default: they are here.
+        shard_cache_gb: Room for streamed shards, in ``home``.
         round: Name of the round under whose MLflow run stages nest theirs; set by the train flow.
         flow_run: Prefect flow run to which the trials of a search belong; set by the train flow.
     """
@@ -82,9 +86,12 @@ class Settings(_FromEnvironment):
     slot: str = "videoloop-device"
     slots: int = Field(default=2, ge=1)
     source: str = ""
+    s3_requester_pays: bool = False
     checkpoint_s: float = Field(default=300.0, ge=0.0)
     alert: str = ""
     incoming: str = ""
+    shards: str = ""
+    shard_cache_gb: float = Field(default=50.0, gt=0)
     round: str = ""
     flow_run: str = ""
 

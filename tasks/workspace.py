@@ -33,6 +33,10 @@ _CHAMPION = "champion.dvc"
 _KEPT = ("data.dvc", _CHAMPION, "champion.json", "dvc.lock", "results")
 
 
+class RoundAtWorkError(UserError):
+    """The data and results of a checkout are in other hands for a while."""
+
+
 @dataclass(frozen=True)
 class Workspace:
     """One round's worktree.
@@ -61,13 +65,18 @@ class Workspace:
 
 
 @contextmanager
-def round_workspace(source: str) -> Iterator[Workspace]:
-    """The workspace of a round on ``source``: that of an interrupted round where there is one, else a new one.
+def round_workspace(source: str, *, kind: str = "round") -> Iterator[Workspace]:
+    """The workspace of a round on ``source``: that of an interrupted one where there is one, else a new one.
 
     It is removed when the round ends well and kept when it does not.
 
+    Args:
+        source: Where its video comes from.
+        kind: What its name begins with; one kind does not go on with another's workspace, nor clear it away.
+
     Raises:
-        UserError: Another round is at work, or the checkout is not ready (:func:`tasks.repository.demand_ready`).
+        RoundAtWorkError: Another round is at work.
+        UserError: The checkout is not ready (:func:`tasks.repository.demand_ready`).
     """
     checkout, config = main_checkout(), settings()
     repository.demand_ready(checkout)
@@ -76,11 +85,11 @@ def round_workspace(source: str) -> Iterator[Workspace]:
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        raise UserError(
+        raise RoundAtWorkError(
             f"{config.home / 'round.lock'}: another round is at work; wait for it (`videoloop status`) or stop it"
         ) from None
     with lock:
-        workspace = _resumed(checkout, config, source) or _created(checkout, config, source)
+        workspace = _resumed(checkout, config, source, kind) or _created(checkout, config, source, kind)
         yield workspace
         _remove(checkout, config, workspace)
 
@@ -265,10 +274,10 @@ def _environment(workspace: Workspace) -> dict[str, str]:
     return {**os.environ, **place, "MLFLOW_TRACKING_URI": config.mlflow_uri}
 
 
-def _resumed(checkout: Path, config: Settings, source: str) -> Workspace | None:
-    """The workspace of the interrupted round from the same commit and source; other leftovers are cleared away."""
+def _resumed(checkout: Path, config: Settings, source: str, kind: str) -> Workspace | None:
+    """The workspace of the interrupted round from the same commit and source; its kind's other leftovers go."""
     base, found = git(checkout, "rev-parse", "HEAD"), None
-    for state in sorted((config.home / "runs").glob("*.json")):
+    for state in sorted((config.home / "runs").glob(f"{kind}-*.json")):
         try:
             entry = json.loads(state.read_text())
             workspace = Workspace(entry["name"], Path(entry["root"]), entry["base"], entry["source"])
@@ -283,9 +292,9 @@ def _resumed(checkout: Path, config: Settings, source: str) -> Workspace | None:
     return found
 
 
-def _created(checkout: Path, config: Settings, source: str) -> Workspace:
+def _created(checkout: Path, config: Settings, source: str, kind: str) -> Workspace:
     base = git(checkout, "rev-parse", "HEAD")
-    name = _unused_name(checkout)
+    name = _unused_name(checkout, kind)
     workspace = Workspace(name, config.home / "runs" / name, base, source)
     _note(config, workspace, ready=False)
     _add_worktree(checkout, workspace, "-b", workspace.branch, str(workspace.root), base)
@@ -299,8 +308,8 @@ def _created(checkout: Path, config: Settings, source: str) -> Workspace:
     return workspace
 
 
-def _unused_name(checkout: Path) -> str:
-    name = stamp = datetime.now(UTC).strftime("round-%Y%m%d-%H%M%S")
+def _unused_name(checkout: Path, kind: str) -> str:
+    name = stamp = datetime.now(UTC).strftime(f"{kind}-%Y%m%d-%H%M%S")
     number = 1
     while repository.exists(checkout, f"videoloop/{name}"):
         number += 1

@@ -20,12 +20,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models.clips.augment import Augment, Preprocess
-from models.clips.sampling import CENTRE, ClipInput, View, frame_indices
-from models.clips.shards import ClipStore
+from models.clips.sampling import CENTRE, ClipInput, View, frame_indices, windowed_order
+from models.clips.shards import ClipStore, Held, ShardFolder, Shards
 from models.share import ALONE, Share
 from models.spec import AugmentParams
 
 _BATCHES_AHEAD = 2
+_SIZE_READERS = 16
 
 
 @dataclass(frozen=True)
@@ -60,8 +61,10 @@ class ClipLoader:
         view: Which plain view.
         seed: Of order, jitter and augmentation.
         shuffle: Whether each epoch has an order of its own.
+        shuffled_shards: How many shards are read at a time where it has; 0 for all (:func:`windowed_order`).
         num_workers: Decoding threads.
         device: Where batches end up.
+        shards: Where shards are, if not in the dataset's folder.
     """
 
     def __init__(
@@ -76,10 +79,13 @@ class ClipLoader:
         view: View = CENTRE,
         seed: int = 0,
         shuffle: bool = False,
+        shuffled_shards: int = 0,
         num_workers: int = 1,
         device: torch.device | str = "cpu",
+        shards: Shards | None = None,
     ) -> None:
-        self._store = ClipStore(data / "shards")
+        self._shards = shards or ShardFolder(data / "shards")
+        self._store = ClipStore(self._shards)
         self._places = list(zip(clips["shard"].tolist(), clips["row"].tolist(), strict=True))
         index_of = {label: index for index, label in enumerate(labels)}
         self._label_N = torch.tensor([index_of.get(label, -1) for label in clips["label"]], dtype=torch.long)
@@ -90,11 +96,15 @@ class ClipLoader:
         self._view = view
         self._seed = seed
         self._shuffle = shuffle
+        self._shuffled_shards = shuffled_shards
         self._num_workers = num_workers
         self._device = torch.device(device)
         new_stream: Any = torch.cuda.Stream  # without types
         self._stream = new_stream(self._device) if self._device.type == "cuda" else None
-        self._common_size = common_size([self._store.size(*place) for place in self._places])
+        self._size_N2 = self._sizes()
+        self._common_size = common_size(
+            [(width, height) for width, height in np.unique(self._size_N2, axis=0).tolist()]
+        )
 
     def __len__(self) -> int:
         """Number of batches in an epoch."""
@@ -123,6 +133,8 @@ class ClipLoader:
         make = self._make(clip_input or self._input)
         starts = iter(range(first * self._batch_size, len(order_N), self._batch_size))
         executor = ThreadPoolExecutor(self._num_workers, thread_name_prefix="clips")
+        coming_N = order_N[first * self._batch_size :] if self._shards.max_open else order_N[:0]
+        ahead = _Ahead(self._shards, [self._places[index][0] for index in coming_N])
         pending: deque[_Pending] = deque()
         try:
             for start in islice(starts, 1 + _BATCHES_AHEAD):
@@ -130,6 +142,7 @@ class ClipLoader:
                     self._submit(executor, make, number, start, order_N[start : start + self._batch_size], share)
                 )
             while pending:
+                ahead.have_asked(len(pending[0].index_B))
                 batch = self._collect(make, number, pending.popleft())
                 if (start := next(starts, -1)) >= 0:
                     pending.append(
@@ -138,11 +151,22 @@ class ClipLoader:
                 yield batch
         finally:
             executor.shutdown(wait=True, cancel_futures=True)
+            ahead.close()
+
+    def _sizes(self) -> NDArray[np.int32]:
+        names = sorted({shard for shard, _ in self._places})
+        with ThreadPoolExecutor(_SIZE_READERS) as executor:
+            of_shard = dict(zip(names, executor.map(self._store.sizes, names), strict=True))
+        sizes = [of_shard[shard][row] for shard, row in self._places]
+        return np.stack(sizes) if sizes else np.empty((0, 2), np.int32)
 
     def _order(self, epoch: int) -> NDArray[np.int64]:
         if not self._shuffle:
             return np.arange(len(self._places))
-        return np.random.default_rng([self._seed, epoch]).permutation(len(self._places))
+        rng = np.random.default_rng([self._seed, epoch])
+        if not self._shuffled_shards:
+            return rng.permutation(len(self._places))
+        return windowed_order([shard for shard, _ in self._places], self._shuffled_shards, rng)
 
     def _make(self, clip_input: ClipInput) -> "_Make":
         augment = Augment(clip_input, self._params, self._labels) if self._params else None
@@ -175,7 +199,7 @@ class ClipLoader:
         place = self._places[index]
         rng = np.random.default_rng([self._seed, epoch, index]) if make.jitter else None
         frames = frame_indices(self._store.times(*place), make.clip_input, make.jitter, rng, self._view.along)
-        if self._store.size(*place) == self._common_size[::-1]:
+        if tuple(self._size_N2[index].tolist()) == self._common_size[::-1]:
             self._store.decode(*place, frames, out=clip_THWC.numpy())
         else:
             clip_THWC.copy_(fit(torch.from_numpy(self._store.decode(*place, frames)), self._common_size))
@@ -231,7 +255,38 @@ class _Pending:
     decoding: list[Future[None]]
 
 
-def common_size(sizes: Sequence[tuple[int, int]]) -> tuple[int, int]:
+class _Ahead:
+    """Has shards fetched before their clips are asked for, where they come from afar, and kept until then.
+
+    Args:
+        shards: Where they are.
+        order: The shard of each clip, in the order of the epoch.
+    """
+
+    def __init__(self, shards: Shards, order: Sequence[str]) -> None:
+        self._shards = shards
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix="shards")
+        self._first_use = {shard: at for at, shard in reversed(list(enumerate(order)))}
+        self._coming = deque(sorted(self._first_use, key=lambda shard: self._first_use[shard]))
+        self._fetched: deque[tuple[str, Future[Held]]] = deque()
+        self._position = 0
+
+    def have_asked(self, num_clips: int) -> None:
+        """So many clips more were asked for."""
+        self._position += num_clips
+        while self._fetched and self._first_use[self._fetched[0][0]] < self._position:
+            self._fetched.popleft()
+        while self._coming and len(self._fetched) < (self._shards.max_open or 0):
+            shard = self._coming.popleft()
+            self._fetched.append((shard, self._executor.submit(self._shards.hold, shard)))
+
+    def close(self) -> None:
+        """Fetch no more, and keep nothing."""
+        self._executor.shutdown(wait=True, cancel_futures=True)
+        self._fetched.clear()
+
+
+def common_size(sizes: Sequence[Sequence[int]]) -> tuple[int, int]:
     """Height and width to which clips of these (width, height) come; see :class:`ClipLoader`."""
     short = max((min(size) for size in sizes), default=1)
     scaled = [(width * short / min(width, height), height * short / min(width, height)) for width, height in sizes]

@@ -3,6 +3,7 @@
 A camera may drop frames and a file may have a variable rate, so a window is a stretch of seconds and not of frames.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -87,6 +88,25 @@ def frame_indices(
     if clip_input.span_s is None:
         start += (along - 0.5) * span / max(clip_input.num_frames - 1, 1)
     return _nearest(times_s, np.linspace(start, start + span, clip_input.num_frames))
+
+
+def windowed_order(shard_N: Sequence[str], window: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """A random order in which clips of no more than ``window`` shards are between each other.
+
+    Shards are shuffled and taken ``window`` at a time; clips of these are shuffled together. So data that are streamed
+    through a cache smaller than they are is fetched once an epoch.
+
+    Args:
+        shard_N: The shard of each clip.
+        window: At least 1.
+        rng: Source of randomness.
+
+    Returns:
+        Indices into ``shard_N``, each once.
+    """
+    names, of_shard_N = np.unique(np.asarray(shard_N), return_inverse=True)
+    turn_N = rng.permutation(len(names))[of_shard_N] // window
+    return np.lexsort((rng.permutation(len(of_shard_N)), turn_N))
 
 
 def _nearest(times_s: NDArray[np.float64], wanted_s: NDArray[np.float64]) -> NDArray[np.int64]:

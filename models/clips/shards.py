@@ -3,14 +3,19 @@
 A shard is an Arrow IPC file that is mapped into memory, one row a clip. Frames are JPEG: 14 times as fast to read as
 seeking in H.264, for seven times the bytes (raw frames would take seventy). What a writer wants to find again after an
 interruption, such as what probing found, travels in the row as opaque text.
+
+A shard's name is the SHA-256 of its bytes, and who reads frames of it holds one against the other once.
 """
 
 import hashlib
 import os
+import stat
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, BinaryIO, Protocol, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -20,6 +25,7 @@ from numpy.typing import NDArray
 from models.errors import UserError
 
 SUFFIX = ".arrow"
+_Read = TypeVar("_Read")
 _FORMAT = {b"videoloop.shard": b"1"}
 _SCHEMA = pa.schema(
     [
@@ -55,7 +61,7 @@ class StoredClip:
 
 
 def write_shard(folder: Path, clips: Sequence[StoredClip], note: str = "") -> list[tuple[str, int]]:
-    """Write ``clips`` as one shard, all or nothing.
+    """Write ``clips`` as one shard, all or nothing; a damaged file of its name is mended through all its links.
 
     Args:
         folder: Where shards lie.
@@ -72,14 +78,17 @@ def write_shard(folder: Path, clips: Sequence[StoredClip], note: str = "") -> li
         writer.write_batch(pa.record_batch(columns, schema=schema))
     content = sink.getvalue()
     name = hashlib.sha256(content).hexdigest() + SUFFIX
-    _write_durably(folder / name, content)
+    if not (folder / name).exists():
+        _write_durably(folder / name, content)
+    elif not verify_shard(folder / name):
+        _mend(folder / name, content)
     return [(name, row) for row in range(len(clips))]
 
 
-def verify_shard(path: Path) -> bool:
-    """Whether the file's content is what its name says."""
+def verify_shard(path: Path, name: str | None = None) -> bool:
+    """Whether the file's content is what its name, or the one it is to get, says."""
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest() == path.name.removesuffix(SUFFIX)
+        return hashlib.file_digest(file, "sha256").hexdigest() == (name or path.name).removesuffix(SUFFIX)
 
 
 @dataclass(frozen=True)
@@ -107,16 +116,84 @@ def read_index(path: Path) -> ShardIndex:
     return ShardIndex(note.decode(), facts)
 
 
-class ClipStore:
-    """The clips of a folder of shards, read in place; safe to use from several threads."""
+def read_sizes(shard: Path | BinaryIO) -> NDArray[np.int32]:
+    """Width and height of each clip's frames, shape (rows, 2); a few hundred bytes of the shard are read.
+
+    Raises:
+        UserError: It is missing, damaged, or not a shard.
+    """
+    fields = [_SCHEMA.get_field_index(name) for name in ("width", "height")]
+    source = pa.memory_map(str(shard)) if isinstance(shard, Path) else pa.PythonFile(shard, "r")
+    batch = _batch_of(source, pa.ipc.IpcReadOptions(included_fields=fields))
+    return np.stack([batch["width"].to_numpy(), batch["height"].to_numpy()], axis=1)
+
+
+@dataclass(frozen=True)
+class Held:
+    """A shard that is here, for as long as this object is.
+
+    Attributes:
+        path: Its file.
+        lease: What keeps the file in its place.
+    """
+
+    path: Path
+    lease: Any = None
+
+
+class Shards(Protocol):
+    """Where a store finds its shards."""
+
+    @property
+    def max_open(self) -> int | None:
+        """How many a store may hold at a time; None for all."""
+
+    def hold(self, shard: str) -> Held:
+        """Bring a shard here if it is not, and keep it."""
+
+    def sizes(self, shard: str) -> NDArray[np.int32]:
+        """Width and height of each clip's frames, shape (rows, 2)."""
+
+
+class ShardFolder:
+    """Shards in a folder of this machine."""
+
+    max_open = None
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._batches: dict[str, pa.RecordBatch] = {}
+
+    def hold(self, shard: str) -> Held:
+        """The file itself."""
+        return Held(self._folder / shard)
+
+    def sizes(self, shard: str) -> NDArray[np.int32]:
+        """Width and height of each clip's frames, shape (rows, 2).
+
+        Raises:
+            UserError: The shard is missing, damaged, or not a shard.
+        """
+        return _explained(self._folder / shard, read_sizes)
+
+
+class ClipStore:
+    """The clips of shards, read in place; safe to use from several threads.
+
+    Args:
+        shards: Their folder, or where else they are.
+    """
+
+    def __init__(self, shards: Path | Shards) -> None:
+        self._shards: Shards = ShardFolder(shards) if isinstance(shards, Path) else shards
+        self._opened: dict[str, _Opened] = {}
         self._lock = threading.Lock()
 
     def times(self, shard: str, row: int) -> NDArray[np.float64]:
-        """Presentation times of the clip's frames, in seconds from its start."""
+        """Presentation times of the clip's frames, in seconds from its start.
+
+        Raises:
+            UserError: The shard is missing or damaged.
+        """
         times: NDArray[np.float64] = self._batch(shard)["times_s"][row].values.to_numpy()
         return times
 
@@ -124,6 +201,10 @@ class ClipStore:
         """Width and height of the clip's frames."""
         batch = self._batch(shard)
         return batch["width"][row].as_py(), batch["height"][row].as_py()
+
+    def sizes(self, shard: str) -> NDArray[np.int32]:
+        """Width and height of the frames of all its clips, shape (rows, 2), without reading the shard."""
+        return self._shards.sizes(shard)
 
     def frames(self, shard: str, row: int) -> list[memoryview]:
         """The clip's frames as JPEG, not copied."""
@@ -146,8 +227,10 @@ class ClipStore:
         Raises:
             UserError: The shard is missing or damaged.
         """
-        jpegs = self._batch(shard)["frames"][row].values
-        width, height = self.size(shard, row)
+        opened = self._open(shard)
+        batch = opened.batch()
+        jpegs = batch["frames"][row].values
+        width, height = batch["width"][row].as_py(), batch["height"][row].as_py()
         clip_THWC = np.empty((len(indices), height, width, 3), np.uint8) if out is None else out
         try:
             for position, index in enumerate(indices):
@@ -156,14 +239,47 @@ class ClipStore:
                 else:
                     simplejpeg.decode_jpeg(_bytes_of(jpegs[int(index)]), buffer=clip_THWC[position])
         except ValueError as error:
-            raise _damaged(self._folder / shard, str(error)) from None
+            raise _damaged(opened.path, str(error)) from None
         return clip_THWC
 
     def _batch(self, shard: str) -> pa.RecordBatch:
-        if (batch := self._batches.get(shard)) is None:
-            with self._lock:
-                batch = self._batches.setdefault(shard, _open(self._folder / shard))
-        return batch
+        return self._open(shard).batch()
+
+    def _open(self, shard: str) -> "_Opened":
+        with self._lock:
+            opened = self._opened.pop(shard, None) or _Opened(self._shards, shard)
+            self._opened[shard] = opened  # the last one is the newest
+            if self._shards.max_open is not None and len(self._opened) > self._shards.max_open:
+                del self._opened[next(iter(self._opened))]
+        return opened
+
+
+class _Opened:
+    """A shard that is mapped into memory once it is asked for, and whose bytes were then what its name says."""
+
+    def __init__(self, shards: Shards, shard: str) -> None:
+        self._shards = shards
+        self._shard = shard
+        self._lock = threading.Lock()
+        self._held: Held | None = None
+        self._batch: pa.RecordBatch | None = None
+
+    @property
+    def path(self) -> Path:
+        """Its file."""
+        assert self._held is not None
+        return self._held.path
+
+    def batch(self) -> pa.RecordBatch:
+        """Its rows; whoever keeps them keeps this object too."""
+        with self._lock:
+            if self._batch is None:
+                self._held = self._shards.hold(self._shard)
+                batch = _open(self._held.path)
+                if not verify_shard(self._held.path):
+                    raise _damaged(self._held.path, "its bytes are not what its name says")
+                self._batch = batch
+            return self._batch
 
 
 def _bytes_of(value: pa.LargeBinaryScalar) -> memoryview:
@@ -171,11 +287,19 @@ def _bytes_of(value: pa.LargeBinaryScalar) -> memoryview:
 
 
 def _open(path: Path) -> pa.RecordBatch:
+    return _explained(path, lambda path: _batch_of(pa.memory_map(str(path))))
+
+
+def _batch_of(source: Any, options: Any = None) -> pa.RecordBatch:
+    reader = pa.ipc.open_file(source, options=options)
+    if not (reader.schema.metadata or {}).items() >= _FORMAT.items():
+        raise pa.ArrowInvalid("not a shard of this version")
+    return reader.get_batch(0)
+
+
+def _explained(path: Path, read: Callable[[Path], _Read]) -> _Read:
     try:
-        reader = pa.ipc.open_file(pa.memory_map(str(path)))
-        if not (reader.schema.metadata or {}).items() >= _FORMAT.items():
-            raise _damaged(path, "not a shard of this version")
-        return reader.get_batch(0)
+        return read(path)
     except FileNotFoundError:
         raise UserError(f"{path}: this shard is missing; run `dvc checkout`, or ingest the source again") from None
     except (pa.ArrowInvalid, OSError, IndexError) as error:
@@ -196,3 +320,21 @@ def _write_durably(path: Path, content: pa.Buffer) -> None:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _mend(path: Path, content: pa.Buffer) -> None:
+    # DVC links a workspace's files to its cache: to replace the link alone would leave the cache as it is, from which
+    # the next checkout brings the damage back. Killed on the way, the file is as damaged as before.
+    mode = stat.S_IMODE(path.stat().st_mode)
+    try:
+        path.chmod(mode | stat.S_IWUSR)
+        with path.open("r+b") as file:
+            file.write(content)
+            file.truncate()
+            file.flush()
+            os.fsync(file.fileno())
+    except PermissionError:  # somebody else's cache
+        _write_durably(path, content)
+    finally:
+        with suppress(PermissionError):
+            path.chmod(mode)

@@ -1,7 +1,9 @@
 """A table (CSV or Parquet) with a row for each clip."""
 
 import difflib
+from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,26 +20,46 @@ TABLE_SUFFIXES = (".csv", ".parquet")
 TABLE_NAMES = ("clips.csv", "clips.parquet")
 
 
-def read_table(path: Path, *, has_labels: bool) -> list[Claim]:
+def read_table(
+    path: Path, *, has_labels: bool, name: str = "", find: Callable[[str], Path] | None = None
+) -> list[Claim]:
     """List the clips of a table.
 
     Its columns are ``path`` (relative to the table) and ``label``, and optionally ``source_id`` (default: the path),
     ``start_s``, ``end_s``, ``captured_at`` (ISO 8601, UTC unless it names a zone) and ``split``. Empty cells mean the
     default. Without labels it needs no column ``label``; where it has one, its cells may be empty.
 
+    Args:
+        path: The table.
+        has_labels: Whether it says what its clips show.
+        name: What messages call it; default: its path.
+        find: Gives the file that a cell of column ``path`` names, or says in a :class:`LookupError` why there is none;
+            default: relative to the table.
+
     Raises:
         UserError: The table cannot be read or contradicts itself; the message names the row and a remedy.
     """
-    table = _read_table(path)
-    _check_columns(path, list(map(str, table.columns)), ("path", "label") if has_labels else ("path",))
+    name = name or str(path)
+    table = _read_table(path, name)
+    _check_columns(name, list(map(str, table.columns)), ("path", "label") if has_labels else ("path",))
     if table.empty:
-        raise UserError(f"{path}: the table has no rows; add one for each clip")
-    rows = [_Row(path, number, row) for number, row in enumerate(table.to_dict("records"), start=1)]
+        raise UserError(f"{name}: the table has no rows; add one for each clip")
+    find = find or partial(_file_beside, path)
+    rows = [_Row(name, number, row, find) for number, row in enumerate(table.to_dict("records"), start=1)]
     claims = [row.claim(has_labels) for row in rows]
     return sorted(claims, key=lambda claim: claim.order)
 
 
-def _read_table(path: Path) -> pd.DataFrame:
+def _file_beside(table: Path, cell: str) -> Path:
+    path = table.parent / cell
+    if not path.exists():
+        raise LookupError(f"there is no file {path}; correct the path, which is relative to the table")
+    if path.is_dir():
+        raise LookupError(f"{path} is a folder; name a file")
+    return path
+
+
+def _read_table(path: Path, name: str) -> pd.DataFrame:
     try:
         if path.suffix.lower() == ".parquet":
             return pd.read_parquet(path)
@@ -47,31 +69,32 @@ def _read_table(path: Path) -> pd.DataFrame:
             raise ValueError("its rows have more cells than its header; put quotes around cells with commas")
         return table
     except pd.errors.EmptyDataError:
-        raise UserError(f"{path}: the table is empty; give it the columns path and label") from None
+        raise UserError(f"{name}: the table is empty; give it the columns path and label") from None
     except PermissionError:
         raise
     except (ValueError, OSError) as error:
-        raise UserError(f"{path}: this is not a readable table: {' '.join(str(error).split())}") from None
+        raise UserError(f"{name}: this is not a readable table: {' '.join(str(error).split())}") from None
 
 
-def _check_columns(path: Path, columns: list[str], needed: tuple[str, ...]) -> None:
+def _check_columns(name: str, columns: list[str], needed: tuple[str, ...]) -> None:
     for column in columns:
         if are_boxes(column):
-            raise UserError(f"{path}: column {column!r}: {boxes_refused()}")
+            raise UserError(f"{name}: column {column!r}: {boxes_refused()}")
         if column not in COLUMNS:
             close = difflib.get_close_matches(column.strip().lower(), COLUMNS, n=1)
             remedy = f"did you mean {close[0]}?" if close else f"known are {', '.join(COLUMNS)}"
-            raise UserError(f"{path}: column {column!r} is unknown; {remedy}")
+            raise UserError(f"{name}: column {column!r} is unknown; {remedy}")
     for column in needed:
         if column not in columns:
-            raise UserError(f"{path}: column {column!r} is missing; found {', '.join(columns)}")
+            raise UserError(f"{name}: column {column!r} is missing; found {', '.join(columns)}")
 
 
 class _Row:
     """One row of a table; every complaint names it."""
 
-    def __init__(self, table: Path, number: int, row: dict[Any, Any]) -> None:
+    def __init__(self, table: str, number: int, row: dict[Any, Any], find: Callable[[str], Path]) -> None:
         self._table = table
+        self._find = find
         self._number = number
         self._row = {str(name): value for name, value in row.items() if not pd.isna(value)}
 
@@ -79,11 +102,10 @@ class _Row:
         uri = self._text("path")
         if not uri:
             raise self._error("path is empty; name a file, relative to the table")
-        path = self._table.parent / uri
-        if not path.exists():
-            raise self._error(f"there is no file {path}; correct the path, which is relative to the table")
-        if path.is_dir():
-            raise self._error(f"{path} is a folder; name a file")
+        try:
+            path = self._find(uri)
+        except LookupError as error:
+            raise self._error(str(error)) from None
         label = self._label(has_labels)
         source_id = self._text("source_id") or uri
         return Claim(path, uri, label, source_id, self._segment(), self._captured_at(), self._split())

@@ -3,7 +3,7 @@
 import hashlib
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from io import FileIO
@@ -53,21 +53,27 @@ def clip_id_of(sha256: str, segment: Segment) -> str:
     return hashlib.sha256(f"{sha256}:{segment.key}".encode()).hexdigest()[:32]
 
 
-def identified(claims: Sequence[Claim], limits: Limits) -> tuple[list[Candidate], list[Rejected]]:
-    """Hash every file once; keep one candidate for each clip, the first in the order of ``claims``.
+def fingerprints_of(claims: Sequence[Claim], limits: Limits) -> dict[Path, Fingerprint | Refused]:
+    """Hash every file once; where it cannot be read, or is larger than ``limits`` allow, say why."""
+    files = {claim.path: claim.may_be_link for claim in claims}
+    with ThreadPoolExecutor(_HASHING_THREADS) as executor:
+        found = executor.map(lambda path, may_be_link: _fingerprint(path, limits, may_be_link), files, files.values())
+        return dict(zip(files, found, strict=True))
+
+
+def identified(
+    claims: Sequence[Claim], fingerprints: Mapping[Path, Fingerprint | Refused]
+) -> tuple[list[Candidate], list[Rejected]]:
+    """Keep one candidate for each clip, the first in the order of ``claims``.
 
     Args:
-        claims: What the source says, in its order.
-        limits: What a file may cost.
+        claims: What the source says.
+        fingerprints: Of every claim's file, or why it has none.
 
     Returns:
         The candidates, and the claims without: files that cannot be read, and content that appears again with another
         label or source.
     """
-    files = {claim.path: claim.may_be_link for claim in claims}
-    with ThreadPoolExecutor(_HASHING_THREADS) as executor:
-        found = executor.map(lambda path, may_be_link: _fingerprint(path, limits, may_be_link), files, files.values())
-        fingerprints = dict(zip(files, found, strict=True))
     candidates: dict[str, Candidate] = {}
     rejected: list[Rejected] = []
     for claim in claims:

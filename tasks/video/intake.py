@@ -57,28 +57,32 @@ def store_missing(
         if isinstance(outcome, Refused):
             refusals[candidate.clip_id] = outcome
         else:
-            if outcome.num_disordered:
-                named = (candidate.claim.uri, outcome.num_disordered)
-                logger.warning("%s: %d frames whose time stamps repeat or go backwards are left out", *named)
-            shelf.add(candidate.clip_id, outcome)
+            shelve(candidate, outcome, shelf)
     shelf.flush()
     return refusals
+
+
+def shelve(candidate: Candidate, clip: DecodedClip, shelf: Shelf) -> None:
+    """Store a clip, and say what was left out of it."""
+    if clip.num_disordered:
+        named = (candidate.claim.uri, clip.num_disordered)
+        logger.warning("%s: %d frames whose time stamps repeat or go backwards are left out", *named)
+    shelf.add(candidate.clip_id, clip)
 
 
 def _decoded(
     candidates: Sequence[Candidate], recipe: Recipe, limits: Limits, num_workers: int | None
 ) -> Iterator[tuple[Candidate, DecodedClip | Refused]]:
-    batches = list(_batches(candidates))
+    parts = list(batches(candidates))
     jobs = [
-        Job(str(batch[0].claim.path), tuple(entry.claim.segment for entry in batch), recipe, limits)
-        for batch in batches
+        Job(str(batch[0].claim.path), tuple(entry.claim.segment for entry in batch), recipe, limits) for batch in parts
     ]
     num_done = 0
     with (
         closing(decode_all(jobs, num_workers=num_workers, memory_gb=limits.memory_gb)) as outcomes_of_jobs,
         tqdm(total=len(candidates), desc="ingest", unit="clip", disable=None) as progress,
     ):
-        for batch, outcomes in zip(batches, outcomes_of_jobs, strict=True):
+        for batch, outcomes in zip(parts, outcomes_of_jobs, strict=True):
             changed = batch[0].changed()
             for candidate, outcome in zip(batch, outcomes, strict=True):
                 yield candidate, changed or outcome
@@ -88,7 +92,8 @@ def _decoded(
                 logger.info("%d of %d clips decoded", num_done, len(candidates))
 
 
-def _batches(candidates: Sequence[Candidate]) -> Iterator[list[Candidate]]:
+def batches(candidates: Sequence[Candidate]) -> Iterator[list[Candidate]]:
+    """The candidates in parts that one pass over a file serves, segments ascending; a file's own stand together."""
     for _, of_file in groupby(candidates, key=lambda candidate: candidate.claim.path):
         ascending = sorted(of_file, key=lambda candidate: candidate.claim.segment.start_s)
         for start in range(0, len(ascending), _SEGMENTS_PER_JOB):

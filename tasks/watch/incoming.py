@@ -24,6 +24,7 @@ from tasks.labelling.table import read_label_table
 from tasks.layout import MANIFEST, PERSON_LABELS
 from tasks.params import IngestParams
 from tasks.settings import main_checkout
+from tasks.sources.address import Source
 from tasks.watch.champion import Champion
 from tasks.watch.outputs import FACTS, outputs_of
 from tasks.watch.place import incoming_folder, watch_folder
@@ -33,14 +34,14 @@ logger = logging.getLogger(__name__)
 _ARRIVALS = "arrivals.parquet"
 
 
-def take_in(champion: Champion, source: Path, params: IngestParams, *, has_labels: bool) -> list[str]:
+def take_in(champion: Champion, source: Source, params: IngestParams, *, has_labels: bool) -> list[str]:
     """Bring the new video of ``source`` in; what was there before stays.
 
     Args:
         champion: Says how video is stored.
         source: A folder per source, or a table whose column ``label`` may be missing or have gaps; with
-            ``has_labels`` a folder per class.
-        params: Says how many clips a shard has, and what decoding may cost.
+            ``has_labels`` a folder per class; of this machine or in a bucket.
+        params: Says how many clips a shard has, what decoding may cost, and how a bucket is read.
         has_labels: Whether the first folder's name is a class.
 
     Returns:
@@ -49,7 +50,7 @@ def take_in(champion: Champion, source: Path, params: IngestParams, *, has_label
     Raises:
         UserError: There is no such source.
     """
-    if not source.exists():
+    if isinstance(source, Path) and not source.exists():
         raise UserError(f"{source}: there is no such file or folder; name where incoming video lies")
     data, recipe = incoming_folder(champion.recipe), vars(champion.recipe)
     try:
@@ -57,7 +58,11 @@ def take_in(champion: Champion, source: Path, params: IngestParams, *, has_label
             source,
             data,
             IngestParams(
-                **recipe, clips_per_shard=params.clips_per_shard, limits=params.limits, windows=params.windows
+                **recipe,
+                clips_per_shard=params.clips_per_shard,
+                limits=params.limits,
+                windows=params.windows,
+                bucket=params.bucket,
             ),
             None,
             seed=0,

@@ -18,6 +18,7 @@ from tasks.labelling.table import read_label_table
 from tasks.layout import PERSON_LABELS
 from tasks.params import Params
 from tasks.settings import main_checkout
+from tasks.sources.address import Source
 from tasks.watch.champion import Champion, champion_if_any, reference_of
 from tasks.watch.decide import REPAIRED, Choice, Past, decide
 from tasks.watch.findings import OVERALL, Findings, Group, Inherited
@@ -61,7 +62,7 @@ class Watched:
 def watch(
     params: Params,
     now: datetime,
-    source: Path | None = None,
+    source: Source | None = None,
     *,
     has_labels: bool = False,
     served: pd.DataFrame | None = None,

@@ -1,4 +1,6 @@
+import gc
 import threading
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +11,9 @@ import torch
 
 from models.clips.loader import Batch, ClipLoader, common_size
 from models.clips.sampling import ClipInput
-from models.clips.shards import StoredClip, write_shard
+from models.clips.shards import Held, ShardFolder, StoredClip, write_shard
 from models.errors import UserError
+from models.share import Share
 from models.spec import AugmentParams
 
 INPUT = ClipInput(num_frames=4, span_s=None, size=16, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
@@ -156,3 +159,65 @@ def test_whoever_stops_early_waits_for_nothing(data: Path, clips: pd.DataFrame) 
 
 def test_no_clips(data: Path, clips: pd.DataFrame) -> None:
     assert list(loader(data, clips.iloc[:0]).epoch(0)) == []
+
+
+@pytest.mark.parametrize("shuffled_shards", [0, 1, 2])
+def test_ranks_and_workers_see_each_clip_once(data: Path, clips: pd.DataFrame, shuffled_shards: int) -> None:
+    seen: list[int] = []
+    for rank in range(3):
+        options = {"shuffle": True, "num_workers": 2, "shuffled_shards": shuffled_shards}
+        batches = loader(data, clips, 4, **options).epoch(1, share=Share(rank, 3))
+        for batch in batches:
+            assert numbers(batch) == batch.index_B.tolist()
+            seen += batch.index_B.tolist()
+    assert sorted(seen) == list(range(10))
+
+
+@pytest.mark.parametrize("shuffled_shards", [0, 2])
+def test_an_epoch_goes_on_in_its_middle(data: Path, clips: pd.DataFrame, shuffled_shards: int) -> None:
+    options = {"augment": AugmentParams(), "shuffle": True, "shuffled_shards": shuffled_shards}
+    whole = list(loader(data, clips, 3, **options).epoch(2))
+    assert equal(list(loader(data, clips, 3, **options).epoch(2, first=2)), whole[2:])
+
+
+class Streamed(ShardFolder):
+    """A folder of which few shards may be held at a time, and which knows how many were."""
+
+    max_open = 1  # type: ignore[assignment]
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.order: list[str] = []
+        self.held: weakref.WeakSet[Lease] = weakref.WeakSet()
+        self.most = 0
+
+    def hold(self, shard: str) -> Held:
+        self.order.append(shard)
+        lease = Lease()
+        self.held.add(lease)
+        self.most = max(self.most, len(self.held))
+        return Held(super().hold(shard).path, lease)
+
+
+class Lease:
+    pass
+
+
+def test_a_streamed_epoch_holds_few_shards_and_sees_all_clips(data: Path, clips: pd.DataFrame) -> None:
+    shards = Streamed(data / "shards")
+    streamed = loader(data, clips, 2, shuffle=True, shuffled_shards=1, shards=shards)
+    batches = list(streamed.epoch(0))
+    assert equal(batches, list(loader(data, clips, 2, shuffle=True, shuffled_shards=1).epoch(0)))
+    assert set(shards.order) == set(clips["shard"])
+    assert shards.most <= 4, "one that is read, one that was, one that is fetched ahead, and one of a thread's"
+
+
+def test_whoever_stops_a_streamed_epoch_early_holds_nothing(data: Path, clips: pd.DataFrame) -> None:
+    shards, before = Streamed(data / "shards"), threading.active_count()
+    batches = loader(data, clips, 2, shuffle=True, shuffled_shards=1, shards=shards).epoch(0)
+    next(batches)
+    batches.close()  # type: ignore[attr-defined]
+    del batches
+    gc.collect()
+    assert threading.active_count() == before
+    assert not shards.held

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.clips.sampling import CENTRE, ClipInput, frame_indices, spread_views
+from models.clips.sampling import CENTRE, ClipInput, frame_indices, spread_views, windowed_order
 
 
 def takes(num_frames: int, span_s: float | None) -> ClipInput:
@@ -83,3 +83,20 @@ def test_a_view_says_where_the_window_lies() -> None:
 def test_views_of_the_whole_clip_take_the_frames_in_between() -> None:
     windows = [frame_indices(even(21), takes(3, None), along=along).tolist() for along in (0.0, 0.5, 1.0)]
     assert windows == [[0, 5, 15], [0, 10, 20], [5, 15, 20]]
+
+
+class TestWindowedOrder:
+    SHARDS = tuple(name for name in "abcdefg" for _ in range(5))
+
+    @pytest.mark.parametrize("window", [1, 2, 3, 100])
+    def test_each_clip_once_and_few_shards_at_a_time(self, window: int) -> None:
+        order = windowed_order(self.SHARDS, window, np.random.default_rng(0))
+        assert sorted(order.tolist()) == list(range(35))
+        turns = [self.SHARDS[index] for index in order]
+        for start in range(0, 35, 5 * window):
+            assert len(set(turns[start : start + 5 * window])) <= window
+
+    def test_shards_and_clips_are_shuffled_and_an_epoch_keeps_its_order(self) -> None:
+        orders = [windowed_order(self.SHARDS, 2, np.random.default_rng(seed)).tolist() for seed in (0, 1, 0)]
+        assert orders[0] == orders[2] != orders[1]
+        assert orders[0] != sorted(orders[0])

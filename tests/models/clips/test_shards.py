@@ -8,13 +8,13 @@ import pyarrow as pa
 import pytest
 import simplejpeg
 
-from models.clips.shards import ClipStore, StoredClip, read_index, verify_shard, write_shard
+from models.clips.shards import ClipStore, StoredClip, read_index, read_sizes, verify_shard, write_shard
 from models.errors import UserError
 
 
 def clip(clip_id: str, num_frames: int = 3, width: int = 24, height: int = 16) -> StoredClip:
     frames = [
-        simplejpeg.encode_jpeg(np.full((height, width, 3), 40 * number, np.uint8), quality=95)
+        simplejpeg.encode_jpeg(np.full((height, width, 3), 40 * number % 256, np.uint8), quality=95)
         for number in range(num_frames)
     ]
     return StoredClip(clip_id, width, height, [0.1 * n for n in range(num_frames)], frames, f"facts of {clip_id}")
@@ -113,3 +113,50 @@ def test_threads_share_a_store(tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     assert [found[number] for number in range(len(places))] == [2, 3, 4, 5] * 4
+
+
+class TestDamage:
+    def flipped(self, path: Path, share: float) -> None:
+        content = bytearray(path.read_bytes())
+        content[int(len(content) * share)] ^= 1
+        path.chmod(0o644)
+        with path.open("r+b") as file:  # a disk does not make a new file
+            file.write(content)
+
+    @pytest.mark.parametrize("share", [0.2, 0.5, 0.8])
+    def test_a_flipped_bit_is_found_by_whoever_reads(self, tmp_path: Path, share: float) -> None:
+        [place] = write_shard(tmp_path, [clip("a", 8, 64, 64)])
+        self.flipped(tmp_path / place[0], share)
+        with pytest.raises(UserError, match=r"this shard is damaged .*ingest the source again"):
+            ClipStore(tmp_path).decode(*place, [0])
+
+    def test_it_is_mended_through_the_links_of_a_cache(self, tmp_path: Path) -> None:
+        [place] = write_shard(tmp_path, [clip("a")])
+        good = (tmp_path / place[0]).read_bytes()
+        (tmp_path / "hard").hardlink_to(tmp_path / place[0])
+        self.flipped(tmp_path / "hard", 0.5)
+        (tmp_path / "hard").chmod(0o444)
+        write_shard(tmp_path, [clip("a")])
+        assert (tmp_path / "hard").read_bytes() == good
+        assert (tmp_path / "hard").stat().st_mode & 0o777 == 0o444
+
+    def test_a_link_to_nothing_is_replaced(self, tmp_path: Path) -> None:
+        [place] = write_shard(tmp_path, [clip("a")])
+        (tmp_path / place[0]).unlink()
+        (tmp_path / place[0]).symlink_to(tmp_path / "gone")
+        write_shard(tmp_path, [clip("a")])
+        assert verify_shard(tmp_path / place[0])
+
+    def test_what_is_whole_is_not_written_again(self, tmp_path: Path) -> None:
+        [place] = write_shard(tmp_path, [clip("a")])
+        before = (tmp_path / place[0]).stat()
+        write_shard(tmp_path, [clip("a")])
+        after = (tmp_path / place[0]).stat()
+        assert (before.st_ino, before.st_mtime_ns) == (after.st_ino, after.st_mtime_ns)
+
+
+def test_sizes_are_read_without_the_frames(tmp_path: Path) -> None:
+    [place, _] = write_shard(tmp_path, [clip("a"), clip("b", 200, 32, 8)])
+    assert ClipStore(tmp_path).sizes(place[0]).tolist() == [[24, 16], [32, 8]]
+    with (tmp_path / place[0]).open("rb", buffering=0) as file:
+        assert read_sizes(file).tolist() == [[24, 16], [32, 8]]

@@ -1,0 +1,109 @@
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import boto3
+import pytest
+from moto.server import ThreadedMotoServer
+
+from models.clips.cache import ShardCache
+from models.clips.loader import ClipLoader
+from models.clips.manifest import read_manifest
+from models.clips.sampling import ClipInput
+from models.clips.shards import StoredClip, write_shard
+from models.errors import UserError
+from models.spec import AugmentParams
+from tasks.remote_shards import shards_of
+from tasks.settings import settings
+from tests.support.dataset import write_dataset
+
+INPUT = ClipInput(num_frames=4, span_s=None, size=16, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
+
+
+@pytest.fixture(scope="module")
+def endpoint() -> Iterator[str]:
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    yield "http://{}:{}".format(*server.get_host_and_port())
+    server.stop()
+
+
+@pytest.fixture
+def data(endpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A dataset whose shards are in a bucket alone, laid out as ``dvc push`` does."""
+    for name, value in {
+        "AWS_ENDPOINT_URL": endpoint, "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "a",
+        "AWS_DEFAULT_REGION": "us-east-1", "VIDEOLOOP_SHARDS": "s3://bucket/there",
+    }.items():  # fmt: skip
+        monkeypatch.setenv(name, value)
+    settings.cache_clear()
+    data = write_dataset(tmp_path / "data")
+    client = boto3.client("s3")
+    client.create_bucket(Bucket="bucket")
+    listed = []
+    for path in sorted(path for path in data.rglob("*") if path.is_file()):
+        md5 = _put(client, path.read_bytes())
+        listed.append({"md5": md5, "relpath": str(path.relative_to(data))})
+    version = _put(client, json.dumps(listed).encode(), ".dir")
+    (tmp_path / "data.dvc").write_text(f"outs:\n- md5: {version}\n  path: data\n")
+    return data
+
+
+def _put(client: object, content: bytes, suffix: str = "") -> str:
+    md5 = hashlib.md5(content).hexdigest() + suffix
+    client.put_object(Bucket="bucket", Key=f"there/files/md5/{md5[:2]}/{md5[2:]}", Body=content)  # type: ignore[attr-defined]
+    return md5
+
+
+def test_streamed_batches_are_those_of_the_folder(data: Path) -> None:
+    clips = read_manifest(data / "manifest.parquet")
+
+    def first(**more: object) -> list[float]:
+        loader = ClipLoader(
+            data, clips, ["left", "right"], INPUT, 8, augment=AugmentParams(), shuffle=True, **more  # type: ignore[arg-type]
+        )  # fmt: skip
+        return [float(batch.clip_BCTHW.sum()) for batch in loader.epoch(0)]
+
+    here = first()
+    for path in (data / "shards").iterdir():
+        path.unlink()
+    assert first(shards=shards_of(data)) == here
+    with pytest.raises(UserError, match="this shard is missing"):
+        first()
+
+
+def test_a_shard_that_was_not_pushed(data: Path) -> None:
+    shards = shards_of(data)
+    assert isinstance(shards, ShardCache)
+    [[name, _]] = write_shard(data / "shards", [StoredClip("new", 8, 8, [0.0], [b"jpeg"])])
+    with pytest.raises(UserError, match=r"the pushed dataset has no shard .*`dvc add data && dvc push`"):
+        shards.hold(name)
+
+
+def test_a_version_that_was_not_pushed(data: Path) -> None:
+    (data.parent / "data.dvc").write_text(f"outs:\n- md5: {'0' * 32}.dir\n  path: data\n")
+    shards = shards_of(data)
+    assert shards is not None
+    with pytest.raises(UserError, match=r"does not hold this dataset version .*run `dvc push`"):
+        shards.hold("any.arrow")
+
+
+@pytest.mark.parametrize("url", ["gs://bucket/there", "s3://", "/folder"])
+def test_an_address_that_is_none(data: Path, monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    monkeypatch.setenv("VIDEOLOOP_SHARDS", url)
+    settings.cache_clear()
+    with pytest.raises(UserError, match="VIDEOLOOP_SHARDS: it is"):
+        shards_of(data)
+
+
+def test_without_a_dataset_version(data: Path) -> None:
+    (data.parent / "data.dvc").unlink()
+    with pytest.raises(UserError, match="it names no dataset version"):
+        shards_of(data)
+
+
+def test_by_default_nothing_is_streamed(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("VIDEOLOOP_SHARDS")
+    settings.cache_clear()
+    assert shards_of(data) is None
