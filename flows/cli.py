@@ -3,13 +3,16 @@
 import json
 import os
 import sys
+from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from flows.lost_server import leave, lost_server_in_words
@@ -18,6 +21,7 @@ from tasks.process import readable, speak
 from tasks.settings import ServeSettings, hush, main_checkout
 
 if TYPE_CHECKING:
+    from infra.doctor import Finding
     from tasks.promote import Promotion
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
@@ -166,18 +170,39 @@ def status() -> None:
     console.print(table)
 
 
+class Patient(StrEnum):
+    """What the doctor looks at."""
+
+    MACHINE = "machine"
+    DATA = "data"
+
+
 @app.command()
-def doctor() -> None:
-    """Name what is missing or misconfigured, and the remedy."""
-    from infra.doctor import examine
+def doctor(
+    patient: Annotated[Patient, typer.Argument(help="This machine, or the dataset in data/.")] = Patient.MACHINE,
+) -> None:
+    """Name what is missing or misconfigured, or what is wrong with the dataset, and the remedy."""
+    from tasks.report.environment import visible
 
     table, healthy = Table("", "what", "finding"), True
-    for finding in examine():
+    for finding in _findings(patient):
         healthy &= finding.ok
-        table.add_row("ok" if finding.ok else "[red]mend[/red]", finding.subject, finding.says)
+        says = "\n".join(map(visible, finding.says.split("\n")))
+        table.add_row("ok" if finding.ok else "[red]mend[/red]", finding.subject, escape(says))
     console.print(table)
     if not healthy:
         raise typer.Exit(1)
+
+
+@app.command()
+def profile(
+    out: Annotated[Path, typer.Option(help="The page.")] = Path("results/profile.html"),
+) -> None:
+    """Draw the dataset in data/ on one page: counts, times, facts, pictures of each class, what was refused."""
+    from tasks.profile.page import profile as draw
+
+    draw(_default_name(), out)
+    console.print(str(out), markup=False, highlight=False)
 
 
 @app.command()
@@ -307,6 +332,18 @@ def receive_labels(
     console.print(
         f"dataset version {version}; `git add {PERSON_LABELS} data.dvc && git commit` lets the next round train on it"
     )
+
+
+def _findings(patient: Patient) -> "Iterator[Finding]":
+    if patient is Patient.MACHINE:
+        from infra.doctor import examine
+
+        return examine()
+    from infra.data_doctor import examine_data
+    from tasks.params_file import load_params
+
+    params = load_params()
+    return examine_data(params.validate_, params.split)
 
 
 def _say(promotion: "Promotion") -> None:

@@ -137,6 +137,19 @@ class SplitParams(Section):
         return self
 
 
+class NearDuplicateParams(Section):
+    """Whether copies of a clip may be in two splits.
+
+    Attributes:
+        enabled: Whether copies are looked for.
+        distance: Two clips are copies when the words of 64 bits that say what moves in them, and those that say what
+            stands still, differ in so many bits on average, at most (docs/decisions/0025-near-duplicates.md).
+    """
+
+    enabled: bool = False
+    distance: Annotated[float, Field(ge=0.0, le=24.0)] = 12.0
+
+
 class ValidateParams(Section):
     """What the manifest must fulfil before anything is trained.
 
@@ -152,6 +165,7 @@ class ValidateParams(Section):
         motion: Smallest and largest mean absolute difference of successive frames, 0 to 255.
         incremental: Clips of shards that passed before, under the same limits, are not checked again for what depends
             on them alone; what depends on all clips always is. False reads and checks every shard.
+        near_duplicates: Whether a clip and a copy of it may be in two splits.
     """
 
     labels: tuple[str, ...] = ()
@@ -164,6 +178,7 @@ class ValidateParams(Section):
     brightness: tuple[float, float] = (8.0, 247.0)
     motion: tuple[float, float] = (0.05, 128.0)
     incremental: bool = True
+    near_duplicates: NearDuplicateParams = NearDuplicateParams()
 
 
 class FloatRange(Section):

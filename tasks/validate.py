@@ -23,6 +23,7 @@ from tasks.params_file import load_params
 from tasks.process import run_stage
 from tasks.settings import settings
 from tasks.tracking import tracked
+from tasks.twins.leaks import with_copies
 from tasks.validation.facts import class_facts, clip_facts
 from tasks.validation.memory import Memory
 
@@ -68,6 +69,8 @@ def validate(
     shards, now = data / layout.SHARDS.name, datetime.now(UTC)
     memory = Memory(settings().home / "validated", params, manifest, shards) if params.incremental else None
     clips = clip_facts(manifest, shards, split, now, None if memory is None else memory.passed_N)
+    if params.near_duplicates.enabled:
+        clips = with_copies(clips, shards, settings().home, params.near_duplicates)
     findings = _check(clips, class_facts(manifest, params), params, split, data_docs, memory)
     _write_summary(findings, manifest, summary)
     failed = [finding for finding in findings if not finding.success]

@@ -58,7 +58,7 @@ def read_round(workspace: Path) -> Round:
     return Round(
         manifest=read_manifest(workspace / layout.MANIFEST),
         manifest_sha256=hashlib.sha256((workspace / layout.MANIFEST).read_bytes()).hexdigest(),
-        quarantine=_quarantine(workspace / layout.QUARANTINE),
+        quarantine=read_quarantine(workspace / layout.QUARANTINE),
         validation=_json(workspace / layout.VALIDATION, "validate"),
         best=_json(workspace / layout.BEST_PARAMS, "search"),
         trials=_csv(workspace / layout.TRIALS, "search"),
@@ -71,7 +71,8 @@ def read_round(workspace: Path) -> Round:
     )
 
 
-def _quarantine(path: Path) -> pd.DataFrame:
+def read_quarantine(path: Path) -> pd.DataFrame:
+    """What the latest ingest refused: columns ``path`` and ``reason``; empty where nothing was written yet."""
     if not path.exists():
         return pd.DataFrame({"path": [], "reason": []})
     return _parquet(path, "ingest")

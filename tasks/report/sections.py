@@ -10,6 +10,7 @@ from markupsafe import Markup
 from models.clips.manifest import SPLITS
 from tasks.params import EvaluateParams
 from tasks.report import plots
+from tasks.report.facts import spread
 from tasks.report.results import Round
 from tasks.statistics.bootstrap import Interval, source_bootstrap
 from tasks.statistics.proportion import wilson
@@ -24,15 +25,6 @@ _BEFORE = {
     "pretrained_features": "Before: linear classifier on pretrained features",
     "initial": "Before: pretrained backbone, untrained head",
     "majority": "Always the most frequent class",
-}
-_FACTS = {
-    "duration_s": "duration in s",
-    "short_side": "shorter side in px",
-    "fps": "frames a second",
-    "brightness": "brightness, 0 to 255",
-    "contrast": "contrast",
-    "sharpness": "sharpness",
-    "motion": "motion",
 }
 
 
@@ -123,26 +115,15 @@ def data(found: Round) -> Data:
     """What the round was trained and tested on."""
     clips = found.manifest[found.manifest["label"].notna()]
     by_split = {split: clips[clips["split"] == split] for split in SPLITS}
-    facts = {
-        "duration_s": clips["end_s"] - clips["start_s"],
-        "short_side": clips[["width", "height"]].min(axis=1),
-        **{name: clips[name] for name in ("fps", "brightness", "contrast", "sharpness", "motion")},
-    }
-    varies = {name: values for name, values in facts.items() if values.max() - values.min() > 1e-6}
+    facts = spread(clips)
     refused = found.quarantine
     return Data(
         [(split, len(rows), rows["source_id"].nunique(), rows["label"].nunique()) for split, rows in by_split.items()],
-        [_fact(name, values, clips["split"]) for name, values in varies.items()],
-        [f"{_FACTS[name]}: {values.iloc[0]:g}" for name, values in facts.items() if name not in varies],
+        facts.plots,
+        facts.constant,
         list(zip(refused["path"], refused["reason"], strict=True))[:_MOST_QUARANTINED],
         len(refused),
     )
-
-
-def _fact(name: str, values: "pd.Series[float]", split: "pd.Series[str]") -> Markup:
-    by_split = {each: values[split == each] for each in SPLITS}
-    medians = ", ".join(f"{each} {by_split[each].median():.4g}" for each in SPLITS)
-    return plots.distribution(by_split, label=_FACTS[name], alt=f"Distribution of {_FACTS[name]}; medians: {medians}")
 
 
 def validation(found: Round) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from great_expectations.expectations.expectation import Expectation
 from numpy.typing import NDArray
 
 from tasks.params import SplitParams, ValidateParams
+from tasks.validation.leaks import about_copies
 from tasks.validation.rules import about_all_clips, about_classes, about_each_clip
 
 ROWS_KEPT = 100
@@ -99,7 +100,8 @@ def check(
     manifest = context.data_sources.add_pandas("manifest")
     nobody_N = np.zeros(len(clips), bool)
     each = _answers(manifest, "clips", clips, about_each_clip(params), nobody_N if passed_N is None else passed_N)
-    together = _answers(manifest, "clips", clips, about_all_clips(split), nobody_N)
+    of_all = [*about_all_clips(split), *about_copies(params.near_duplicates)]
+    together = _answers(manifest, "clips", clips, of_all, nobody_N)
     of_classes = _answers(manifest, "classes", classes, about_classes(params, split), np.zeros(len(classes), bool))
     return {"clips": _outcome("clips", [*together, *each]), "classes": _outcome("classes", of_classes)}
 

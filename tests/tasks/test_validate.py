@@ -11,9 +11,10 @@ import pytest
 from models.clips.manifest import read_manifest, write_manifest
 from models.clips.shards import StoredClip, write_shard
 from models.errors import UserError
-from tasks.params import BaseParams, SplitParams, ValidateParams
+from tasks.params import BaseParams, NearDuplicateParams, SplitParams, ValidateParams
 from tasks.validate import failure_table, validate
 from tasks.validation.facts import class_facts, clip_facts
+from tests.support.scenes import FPS, film, stored, times_s
 
 BASE = BaseParams(name="demo")
 LIMITS = ValidateParams(min_clips_per_class=3, min_sources_per_class=3, max_imbalance=2.0)
@@ -288,3 +289,14 @@ def test_what_a_stranger_wrote_is_inert_in_data_docs(data):
 def test_no_manifest(tmp_path):
     with pytest.raises(UserError, match="videoloop ingest"):
         validate(BASE, LIMITS, BY_SOURCE, data=tmp_path, summary=tmp_path / "s", data_docs=tmp_path / "d")
+
+
+def test_a_copy_in_another_split_is_named_by_both(data, capsys):
+    films = {"cam0-walk-0": film(0, 0), "cam2-walk-0": film(0, 0)[FPS // 2 :]}
+    clips = [StoredClip(name, 64, 64, times_s(len(frames)).tolist(), stored(frames)) for name, frames in films.items()]
+    for name, (shard, row) in zip(films, write_shard(data / "shards", clips), strict=True):
+        change(data, name, shard=shard, row=row, uri=f"{name}.mp4")
+    assert run(data) == {}
+    copies = NearDuplicateParams(enabled=True)
+    assert run(data, params=LIMITS.model_copy(update={"near_duplicates": copies})) == {"copied_by": sorted(films)}
+    assert "copied_by cam2-walk-0.mp4 in test" in capsys.readouterr().err

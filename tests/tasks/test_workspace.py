@@ -108,6 +108,8 @@ def test_a_killed_round_goes_on_in_its_workspace(checkout: Path) -> None:
         [sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True
     )
     name = killed.stdout.strip().splitlines()[-1]
+    with round_workspace("source", kind="ingest") as other:
+        assert other.name.startswith("ingest-")
     with round_workspace("source") as work:
         assert work.name == name
         ran, _ = _round(work)

@@ -1,0 +1,1 @@
+"""The profile of a dataset: what is in it, on one page."""
