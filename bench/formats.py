@@ -1,7 +1,8 @@
 """Verdicts on every container and codec that FFmpeg can write here: ``python -m bench.formats``.
 
-Each encoder is put into the containers that are taken, and each container that is a file gets its usual codec. What is
-of a container and a codec that are taken must be taken; all else must be refused with its kind.
+Each encoder is put into the containers that are taken, and each other container that is a file gets the first usual
+codec that it takes. What is of a container and a codec that are taken must be taken; all else must be refused with its
+kind.
 """
 
 import argparse
@@ -16,11 +17,15 @@ from av.codec import Codec
 from av.format import ContainerFormat
 
 from bench.machine import describe
-from tasks.video.clips import WHOLE, Job, Limits, Recipe, Refused
+from tasks.video.clips import WHOLE, Job, Limits, Reason, Recipe, Refused
 from tasks.video.pool import decode_all
 from tests.support.videos import pictures
 
 _TAKEN = {"mp4": "mp4", "mov": "mov", "matroska": "mkv", "webm": "webm", "avi": "avi", "mpegts": "ts", "3gp": "3gp"}
+_USUAL = ("libx264", "mpeg4", "mpeg2video", "mpeg1video", "mjpeg", "libvpx", "flv", "wmv2", "gif", "apng", "rawvideo")
+_EXPECTED = (Reason.CONTAINER, Reason.CODEC)
+# Of what a transport stream has no number for, FFmpeg writes bytes that nobody can name again.
+_NAMELESS = {"mpegts": (Reason.NO_VIDEO,)}
 _NUM_FRAMES = 25
 _SIZES = ((176, 144), (352, 288), (720, 576), (1920, 1080))
 _RECIPE = Recipe(short_side=64, max_fps=240.0, jpeg_quality=80, min_duration_s=0.1, max_duration_s=60.0)
@@ -39,8 +44,8 @@ def main() -> None:
         for (container, encoder, _), (outcome,) in zip(files, decode_all(jobs, num_workers=1), strict=True):
             row = verdicts[container]
             row["files"] += 1
-            row[outcome.reason if isinstance(outcome, Refused) else "taken"] += 1
-            if isinstance(outcome, Refused) and outcome.reason not in ("container", "codec"):
+            row[str(outcome.reason) if isinstance(outcome, Refused) else "taken"] += 1
+            if isinstance(outcome, Refused) and outcome.reason not in (*_EXPECTED, *_NAMELESS.get(container, ())):
                 short.append(f"  {container} {encoder}: {outcome.reason}, {outcome}")
             elif not isinstance(outcome, Refused) and len(outcome.frames) < _NUM_FRAMES:
                 short.append(f"  {container} {encoder}: {len(outcome.frames)} of {_NUM_FRAMES} frames")
@@ -67,7 +72,7 @@ def _written(folder: Path) -> Iterator[tuple[str, str, Path]]:
             continue
         if not format_.extensions:  # a device or the network
             continue
-        for encoder in dict.fromkeys((format_.default_video_codec, "libx264", "mpeg4", "rawvideo")):
+        for encoder in _USUAL:
             path = folder / f"{format_.name}-{encoder}.{min(format_.extensions)}"
             if encoder in encoders and _write(path, format_.name, encoder):
                 yield format_.name, encoder, path
