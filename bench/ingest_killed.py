@@ -48,8 +48,9 @@ def main() -> None:
             client = client_of(server)
             num_films = fill(client, folder)
             client.create_bucket(Bucket=_REMOTE)
+            undisturbed = _clone(folder / "undisturbed", server, "undisturbed")
             started = time.monotonic()
-            _wait(forked(lambda: _live(_clone(folder / "undisturbed", server, "undisturbed"))))
+            _wait(forked(lambda: _live(undisturbed)))
             lasted_s = time.monotonic() - started
             wanted, pushed = content_of(folder / "undisturbed" / "data"), _held(client, "undisturbed")
             while kills < arguments.kills:

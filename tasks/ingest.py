@@ -12,6 +12,7 @@ import logging
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +27,13 @@ from tasks.params_file import load_params
 from tasks.process import run_stage
 from tasks.sources.address import Source, source_at
 from tasks.sources.supply import supply_of
-from tasks.video.clips import Limits, Recipe, Refused
+from tasks.video.clips import Job, Limits, Recipe, Refused
 from tasks.video.identity import Candidate, identified
 from tasks.video.intake import store_missing
+from tasks.video.pool import declared_lengths
 from tasks.video.quarantine import Rejected, refused_before, write_quarantine
 from tasks.video.shelf import DECODER_VERSION, Shelf
+from tasks.video.windows import check_windows, cut
 
 logger = logging.getLogger(__name__)
 
@@ -89,6 +92,7 @@ def ingest(
         UserError: The source cannot be used as it is; the manifest is as it was.
     """
     recipe, limits = Recipe.of(ingest), Limits.of(ingest.limits)
+    check_windows(ingest, split)
     terms = _terms(recipe, limits)
     by_person = read_label_table(data.parent / PERSON_LABELS.name)
     supplied = supply_of(source, data, ingest, split, terms, has_labels=has_labels)
@@ -97,6 +101,9 @@ def ingest(
         kept = kept_splits(known, data, split, seed) if split else {}
         foreseen = supply.foreseen()
         candidates, rejected = identified(supply.claims, foreseen)
+        lengths = partial(_lengths, recipe=recipe, limits=limits, num_workers=num_workers)
+        candidates, without_length = cut(candidates, ingest, lengths)
+        rejected += without_length
         others = _others(known, candidates)
         if candidates:  # before hours of decoding: would what is claimed make a dataset?
             claimed = together(others, pd.DataFrame([_claimed(candidate) for candidate in candidates]))
@@ -162,6 +169,13 @@ def _settled(clips: pd.DataFrame, kept: Mapping[str, str], split: SplitParams | 
     if split is not None:
         return settled(clips, kept, split, seed)
     return Settled(clips.assign(captured_at=pd.to_datetime(clips["captured_at"], utc=True), split=None), {})
+
+
+def _lengths(
+    paths: Sequence[Path], *, recipe: Recipe, limits: Limits, num_workers: int | None
+) -> list[float | Refused]:
+    jobs = [Job(str(path), (), recipe, limits) for path in paths]
+    return declared_lengths(jobs, num_workers=num_workers, memory_gb=limits.memory_gb)
 
 
 def _claimed(candidate: Candidate) -> dict[str, Any]:

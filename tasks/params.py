@@ -15,7 +15,7 @@ from models.spec import (
     Section,
 )
 
-LayoutName = Literal["auto", "folder", "table", "ucf101", "hmdb51", "kinetics", "something", "cvat"]
+LayoutName = Literal["auto", "folder", "table", "ucf101", "hmdb51", "kinetics", "something", "cvat", "label_studio"]
 
 
 class BaseParams(Section):
@@ -66,6 +66,25 @@ class LimitsParams(Section):
     timeout_per_s: Annotated[float, Field(ge=0.0)] = 4.0
 
 
+class WindowParams(Section):
+    """Windows that long video is cut into; ``tasks/video/windows.py`` has the rule.
+
+    Attributes:
+        length_s: Seconds of a window; 0 cuts nothing.
+        stride_s: Seconds from one window's start to the next's; 0 for ``length_s``, so that windows touch.
+        labelled: Whether stretches with a label are cut too: each window keeps it.
+    """
+
+    length_s: Annotated[float, Field(ge=0.0)] = 0.0
+    stride_s: Annotated[float, Field(ge=0.0)] = 0.0
+    labelled: bool = False
+
+    @property
+    def step_s(self) -> float:
+        """Seconds from one window's start to the next's."""
+        return self.stride_s or self.length_s
+
+
 class IngestParams(Section):
     """How video is decoded once into shards.
 
@@ -80,6 +99,7 @@ class IngestParams(Section):
         layout: How a labelled source lies on the disk; ``auto`` looks at what is there.
         official_split: Which of a dataset's official splits counts (UCF101 and HMDB51 have three), with
             ``split.by: given``.
+        windows: What long video without labels is cut into.
         bucket: How video is brought from a bucket.
     """
 
@@ -92,6 +112,7 @@ class IngestParams(Section):
     limits: LimitsParams = LimitsParams()
     layout: LayoutName = "auto"
     official_split: Annotated[int, Field(ge=1, le=9)] = 1
+    windows: WindowParams = WindowParams()
     bucket: BucketParams = BucketParams()
 
 

@@ -59,16 +59,22 @@ class Annotated:
     Attributes:
         place: Where the export says so, for messages.
         clip_id: Which clip it is; empty where the export does not say.
+        data: What the task shows.
         answers: A label for each annotation that counts; empty text where an annotation names none.
     """
 
     place: str
     clip_id: str
+    data: dict[str, Any]
     answers: list[str]
 
 
-def read_export(path: Path) -> list[Annotated]:
+def read_export(path: Path, *, control: str | None = _CHOICE) -> list[Annotated]:
     """Read a JSON export. Cancelled (skipped) annotations do not count; where some are ground truth, only they do.
+
+    Args:
+        path: The export.
+        control: The name of the choices that count; None for those of any name.
 
     Raises:
         UserError: It is no such export; the message names the task.
@@ -81,28 +87,39 @@ def read_export(path: Path) -> list[Annotated]:
         raise UserError(f"{path}: this cannot be read: {(error.strerror or 'input/output error').lower()}") from None
     if not isinstance(tasks, list):
         raise UserError(f"{path}: a list of tasks is expected; export from Label Studio as JSON")
-    return [_annotated(entry, f"{path}: task {_number(entry, at)}") for at, entry in enumerate(tasks, start=1)]
+    return [_annotated(entry, f"{path}: task {_number(entry, at)}", control) for at, entry in enumerate(tasks, start=1)]
 
 
 def _number(entry: Any, at: int) -> Any:
     return entry["id"] if isinstance(entry, dict) and isinstance(entry.get("id"), int) else at
 
 
-def _annotated(entry: Any, place: str) -> Annotated:
+def _annotated(entry: Any, place: str, control: str | None) -> Annotated:
     try:
         clip_id = entry["data"].get("clip_id", "")
         annotations = [one for one in entry["annotations"] if not one.get("was_cancelled")]
         decisive = [one for one in annotations if one.get("ground_truth")] or annotations
-        answers = [_answer(one["result"], place) for one in decisive]
+        answers = [_answer(one["result"], place, control) for one in decisive]
     except (KeyError, TypeError, AttributeError):
         raise UserError(
             f"{place}: this has no data and annotations as Label Studio's JSON has; export as JSON, not as JSON-MIN"
         ) from None
-    return Annotated(place, clip_id if isinstance(clip_id, str) else "", answers)
+    return Annotated(place, clip_id if isinstance(clip_id, str) else "", entry["data"], answers)
 
 
-def _answer(result: list[dict[str, Any]], place: str) -> str:
-    chosen = [label for one in result if one.get("from_name") == _CHOICE for label in one["value"]["choices"]]
+def _answer(result: list[dict[str, Any]], place: str, control: str | None) -> str:
+    if control is None and (where := next((one["type"] for one in result if _says_where(one["type"])), "")):
+        raise UserError(
+            f"{place}: a result of type {where!r} is not for the whole film; give a table with path, label, start_s "
+            "and end_s instead"
+        )
+    counts = [one for one in result if (one.get("from_name") == control if control else one["type"] == "choices")]
+    chosen = [label for one in counts for label in one["value"]["choices"]]
     if len(chosen) > 1:
         raise UserError(f"{place}: {len(chosen)} classes are chosen in one annotation; leave one")
     return str(chosen[0]).strip() if chosen else ""
+
+
+def _says_where(kind: str) -> bool:
+    """Whether results of this type are for frames or parts of them, which have no time."""
+    return kind.endswith("labels") or "rectangle" in kind

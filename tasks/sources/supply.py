@@ -59,6 +59,11 @@ def supply_of(
             f"{source}: a bucket is read as a folder per class or a table, not as {ingest.layout}; copy the dataset to "
             "this machine (aws s3 sync), or make a table clips.csv of it"
         )
+    if ingest.windows.length_s:
+        raise UserError(
+            f"{source}: ingest.windows cuts films of this machine, not those of a bucket; copy them to this machine "
+            "(aws s3 sync), or set ingest.windows.length_s: 0 in params.yaml"
+        )
     return _of_bucket(source, data, ingest, terms, has_labels)
 
 

@@ -76,7 +76,7 @@ class Recipe:
         if duration_s > self.max_duration_s:
             raise Refused(
                 f"lasts {duration_s:.1f} s, more than ingest.max_duration_s ({self.max_duration_s:g}): cut it into "
-                "windows with start_s and end_s in a table",
+                "windows by ingest.windows in params.yaml, or by start_s and end_s in a table",
                 Reason.DURATION,
             )
 
@@ -168,7 +168,7 @@ class DecodedClip:
 
 @dataclass(frozen=True)
 class Job:
-    """Segments of one file, ascending, decoded in one pass."""
+    """Segments of one file, ascending, decoded in one pass; without any, the question how long the file says it is."""
 
     path: str
     segments: tuple[Segment, ...]

@@ -60,6 +60,25 @@ def decode_open(descriptor: int, job: Job) -> Iterator[DecodedClip | Refused]:
     yield from (builder.outcome for builder in waiting)
 
 
+def declared_length(descriptor: int, job: Job) -> float:
+    """How long the file says that its video is, in seconds: nothing is decoded, and nothing of it is sure.
+
+    Raises:
+        Refused: It cannot be read as video, or does not say.
+    """
+    flaw = flaw_of(descriptor)
+    if flaw is not None and flaw.reason is Reason.TRAILING:
+        raise flaw
+    with _container(descriptor, job, flaw) as container:
+        declared_s = _Video(container, descriptor, job, flaw).declared_s
+    if declared_s is None:
+        message = (
+            "does not say how long it lasts, so that no windows can be cut: copy it with `ffmpeg -i FILE -c copy NEW`"
+        )
+        raise Refused(message, Reason.DURATION)
+    return declared_s
+
+
 def _fed(video: "_Video", waiting: deque[ClipBuilder], flaw: Refused | None) -> Iterator[DecodedClip | Refused]:
     """Outcomes as they come; those that do not are left in ``waiting``."""
     declared_s = video.declared_s

@@ -6,23 +6,25 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import IO, TypeVar
 
 import tasks
 from tasks.video.clips import DecodedClip, Job, Limits, Reason, Refused
 from tasks.video.opening import opened
-from tasks.video.protocol import READY, Garbled, receive_outcome, send_job
+from tasks.video.protocol import READY, Garbled, receive_length, receive_outcome, send_job
 
 _ROOT = Path(tasks.__file__).parents[1]
 _JOBS_AHEAD = 3
 _AHEAD_BYTES = 64 << 20
 _COMMAND = [sys.executable, "-m", "tasks.video.worker"]
 Outcomes = list[DecodedClip | Refused]
+_Answer = TypeVar("_Answer")
 
 
 def decode_all(
@@ -50,6 +52,23 @@ def decode_all(
                     break
                 pending.append(pool.submit(job))
             yield outcomes
+    finally:
+        pool.close()
+
+
+def declared_lengths(
+    jobs: Iterable[Job], *, num_workers: int | None = None, memory_gb: float = Limits.memory_gb
+) -> list[float | Refused]:
+    """How long the files of ``jobs`` say that their video is, in seconds, in order; nothing is decoded.
+
+    Args:
+        jobs: Files, without segments.
+        num_workers: Processes; default: one a CPU.
+        memory_gb: Address space of each.
+    """
+    pool = DecodingPool(num_workers, memory_gb=memory_gb)
+    try:
+        return [future.result() for future in [pool.length(job) for job in jobs]]
     finally:
         pool.close()
 
@@ -94,6 +113,10 @@ class DecodingPool:
         """The outcomes of the job's segments, when they are there."""
         return self._executor.submit(self._workers.run, job)
 
+    def length(self, job: Job) -> Future[float | Refused]:
+        """How long the job's file says that its video is, in seconds, when that is known."""
+        return self._executor.submit(self._workers.length, job)
+
     def close(self) -> None:
         """Kill the processes; jobs that wait are cancelled."""
         self._workers.kill_all()
@@ -132,16 +155,24 @@ class _Workers:
         self._worker()
 
     def run(self, job: Job) -> Outcomes:
+        return self._asked(job, len(job.segments), receive_outcome)
+
+    def length(self, job: Job) -> float | Refused:
+        return self._asked(job, 1, receive_length)[0]
+
+    def _asked(self, job: Job, num_answers: int, receive: Callable[[IO[bytes]], _Answer]) -> list[_Answer | Refused]:
         try:
             descriptor = opened(job.path, job.limits)
         except Refused as refused:
-            return [refused] * len(job.segments)
+            return [refused] * num_answers
         try:
-            return self._run(job, descriptor)
+            return self._asked_of(descriptor, job, num_answers, receive)
         finally:
             os.close(descriptor)
 
-    def _run(self, job: Job, descriptor: int) -> Outcomes:
+    def _asked_of(
+        self, descriptor: int, job: Job, num_answers: int, receive: Callable[[IO[bytes]], _Answer]
+    ) -> list[_Answer | Refused]:
         worker = self._worker()
         answers = worker.process.stdout
         assert answers is not None
@@ -154,19 +185,19 @@ class _Workers:
 
         timer = threading.Timer(limit_s, expire)
         timer.start()
-        outcomes: Outcomes = []
+        received: list[_Answer | Refused] = []
         try:
             send_job(worker.jobs, job, descriptor)
-            for _ in job.segments:
-                outcomes.append(receive_outcome(answers))
+            for _ in range(num_answers):
+                received.append(receive(answers))
         except (Garbled, OSError):
             self._give_up(worker)
             took_long = Refused(f"took more than {limit_s:.0f} s to decode", Reason.BUDGET, lasting=False)
             crashed = Refused("crashed the decoder", Reason.CRASH, lasting=False)
-            outcomes += [took_long if timed_out.is_set() else crashed] * (len(job.segments) - len(outcomes))
+            received += [took_long if timed_out.is_set() else crashed] * (num_answers - len(received))
         finally:
             timer.cancel()
-        return outcomes
+        return received
 
     def kill_all(self) -> None:
         with self._lock:
@@ -221,6 +252,8 @@ def _started(memory_gb: float) -> _Worker:
 
 
 def _time_limit_s(job: Job) -> float:
+    if not job.segments:
+        return job.limits.timeout_s
     ends_s = [segment.end_s for segment in job.segments]
     last_s = max(segment.start_s + job.recipe.max_duration_s for segment in job.segments)
     wanted_s = last_s if None in ends_s else max(end_s for end_s in ends_s if end_s is not None)

@@ -5,6 +5,7 @@ over a decoder through a hostile file must not get at its parent through the ans
 """
 
 import json
+import math
 import os
 import socket
 from dataclasses import asdict
@@ -59,6 +60,30 @@ def send_outcome(pipe: IO[bytes], outcome: DecodedClip | Refused) -> None:
     pipe.writelines(outcome.frames)
 
 
+def send_length(pipe: IO[bytes], length: float | Refused) -> None:
+    """Write how long a file says that it is, in seconds."""
+    if isinstance(length, Refused):
+        send_outcome(pipe, length)
+    else:
+        pipe.write(_line({"declared_s": length}))
+
+
+def receive_length(pipe: IO[bytes]) -> float | Refused:
+    """Read what :func:`send_length` wrote, trusting nothing.
+
+    Raises:
+        Garbled: The other side is gone, or what it wrote is no length.
+    """
+    try:
+        header = json.loads(_read_line(pipe))
+        length = _refused(header) if "refused" in header else float(header["declared_s"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise Garbled(str(error)) from None
+    if not isinstance(length, Refused) and not math.isfinite(length):
+        raise Garbled(f"a length of {length} s")
+    return length
+
+
 def receive_outcome(pipe: IO[bytes]) -> DecodedClip | Refused:
     """Read the outcome of one segment, trusting nothing.
 
@@ -68,7 +93,7 @@ def receive_outcome(pipe: IO[bytes]) -> DecodedClip | Refused:
     try:
         header = json.loads(_read_line(pipe))
         if "refused" in header:
-            return Refused(str(header["refused"]), Reason(header["reason"]), lasting=bool(header["lasting"]))
+            return _refused(header)
         facts = Facts(**{name: kind(header["facts"][name]) for name, kind in Facts.__annotations__.items()})
         frames = [_read(pipe, int(size)) for size in header["sizes"]]
         times_s = [float(time_s) for time_s in header["times_s"]]
@@ -78,6 +103,10 @@ def receive_outcome(pipe: IO[bytes]) -> DecodedClip | Refused:
         return DecodedClip(facts, width, height, times_s, frames, num_disordered)
     except (ValueError, KeyError, TypeError) as error:
         raise Garbled(str(error)) from None
+
+
+def _refused(header: dict[str, Any]) -> Refused:
+    return Refused(str(header["refused"]), Reason(header["reason"]), lasting=bool(header["lasting"]))
 
 
 def _line(content: dict[str, Any]) -> bytes:

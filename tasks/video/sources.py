@@ -10,6 +10,7 @@ from tasks.layouts.cvat import CVAT
 from tasks.layouts.folder import read_folder
 from tasks.layouts.hmdb51 import HMDB51
 from tasks.layouts.kinetics import KINETICS
+from tasks.layouts.label_studio import LABEL_STUDIO
 from tasks.layouts.listed import Layout, read_lists
 from tasks.layouts.something import SOMETHING
 from tasks.layouts.table import TABLE_NAMES, TABLE_SUFFIXES, read_table
@@ -19,7 +20,7 @@ from tasks.params import LayoutName, SplitParams
 
 logger = logging.getLogger(__name__)
 
-_LISTED = {layout.name: layout for layout in (UCF101, HMDB51, KINETICS, SOMETHING, CVAT)}
+_LISTED = {layout.name: layout for layout in (UCF101, HMDB51, KINETICS, SOMETHING, CVAT, LABEL_STUDIO)}
 # Lists lie beside the videos' folders, not among a million files.
 _LIST_DEPTH = 3
 

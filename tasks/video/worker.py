@@ -13,8 +13,8 @@ import av.logging
 
 from tasks.process import die_with_parent
 from tasks.video.clips import DecodedClip, Job, Reason, Refused
-from tasks.video.decode import decode_open
-from tasks.video.protocol import READY, receive_job, send_outcome
+from tasks.video.decode import declared_length, decode_open
+from tasks.video.protocol import READY, receive_job, send_length, send_outcome
 from tasks.video.sandbox import confine
 
 
@@ -33,10 +33,21 @@ def main() -> None:
     answers.flush()
     while (request := receive_job(jobs)) is not None:
         job, descriptor = request
-        for outcome in _outcomes(descriptor, job):
-            send_outcome(answers, outcome)
+        if job.segments:
+            for outcome in _outcomes(descriptor, job):
+                send_outcome(answers, outcome)
+                answers.flush()
+        else:
+            send_length(answers, _length(descriptor, job))
             answers.flush()
         os.close(descriptor)
+
+
+def _length(descriptor: int, job: Job) -> float | Refused:
+    try:
+        return declared_length(descriptor, job)
+    except Refused as refused:
+        return refused
 
 
 def _outcomes(descriptor: int, job: Job) -> Iterator[DecodedClip | Refused]:

@@ -57,7 +57,13 @@ def take_in(champion: Champion, source: Source, params: IngestParams, *, has_lab
         found = ingest(
             source,
             data,
-            IngestParams(**recipe, clips_per_shard=params.clips_per_shard, limits=params.limits, bucket=params.bucket),
+            IngestParams(
+                **recipe,
+                clips_per_shard=params.clips_per_shard,
+                limits=params.limits,
+                windows=params.windows,
+                bucket=params.bucket,
+            ),
             None,
             seed=0,
             has_labels=has_labels,

@@ -1,3 +1,4 @@
+import json
 import logging
 from collections import Counter
 from pathlib import Path
@@ -237,6 +238,45 @@ class TestCvat:
     )
     def test_what_is_not_taken_is_said(self, tmp_path: Path, content: str, expected: str) -> None:
         path = self.export(tmp_path, content)
+        assert complaint(tmp_path).startswith(f"{path}: ")
+        assert expected in complaint(tmp_path)
+
+
+class TestLabelStudio:
+    def export(self, root: Path, **results: list[dict[str, object]]) -> Path:
+        """Choices by film, each as one annotation; names as Label Studio gives them to uploads and local files."""
+        for name in ("a.mp4", "b c.mp4"):
+            empty(root / "films" / name)
+        address = {"a": "/data/upload/1/0a1b2c3d-a.mp4", "b": "/data/local-files/?d=films/b%20c.mp4"}
+        tasks = [
+            {
+                "id": 40 + number,
+                "data": {"video": address[film], "note": "x"},
+                "annotations": [{"result": [result]} for result in results[film]],
+            }
+            for number, film in enumerate(results)
+        ]
+        path = root / "export.json"
+        path.write_text(json.dumps(tasks))
+        return path
+
+    def test_films_have_the_class_that_people_chose(self, tmp_path: Path) -> None:
+        choice = {"type": "choices", "from_name": "action", "value": {"choices": ["walk"]}}
+        rated = {"type": "rating", "from_name": "quality", "value": {"rating": 3}}
+        self.export(tmp_path, a=[choice, choice], b=[choice, rated])
+        claims = read_claims(tmp_path)
+        assert [(claim.uri, claim.label) for claim in claims] == [("films/a.mp4", "walk"), ("films/b c.mp4", "walk")]
+
+    @pytest.mark.parametrize(
+        ("second", "expected"),
+        [
+            ({"type": "choices", "value": {"choices": ["run"]}}, "task 40: it is 'run' and 'walk'; agree on one"),
+            ({"type": "choices", "value": {"choices": ["run", "walk"]}}, "task 40: 2 classes are chosen"),
+            ({"type": "timelinelabels", "value": {"ranges": []}}, "type 'timelinelabels' is not for the whole film"),
+        ],
+    )
+    def test_what_is_not_one_class_is_said(self, tmp_path: Path, second: dict[str, object], expected: str) -> None:
+        path = self.export(tmp_path, a=[{"type": "choices", "value": {"choices": ["walk"]}}, second])
         assert complaint(tmp_path).startswith(f"{path}: ")
         assert expected in complaint(tmp_path)
 
