@@ -9,10 +9,10 @@ A shard's name is the SHA-256 of its bytes, and who reads frames of it holds one
 
 import hashlib
 import os
+import shutil
 import stat
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol, TypeVar
@@ -73,15 +73,22 @@ def write_shard(folder: Path, clips: Sequence[StoredClip], note: str = "") -> li
     """
     columns = {name: [getattr(clip, name) for clip in clips] for name in _SCHEMA.names}
     schema = _SCHEMA.with_metadata({**_FORMAT, b"note": note.encode()})
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_file(sink, schema) as writer:
-        writer.write_batch(pa.record_batch(columns, schema=schema))
-    content = sink.getvalue()
-    name = hashlib.sha256(content).hexdigest() + SUFFIX
-    if not (folder / name).exists():
-        _write_durably(folder / name, content)
-    elif not verify_shard(folder / name):
-        _mend(folder / name, content)
+    temporary = folder / f".{os.getpid()}.unfinished"
+    try:
+        # Into a file: a shard may be as large as the memory that there is for it once.
+        with temporary.open("wb") as file:
+            with pa.ipc.new_file(file, schema) as writer:
+                writer.write_batch(pa.record_batch(columns, schema=schema))
+            file.flush()
+            os.fsync(file.fileno())
+        with temporary.open("rb") as file:
+            name = hashlib.file_digest(file, "sha256").hexdigest() + SUFFIX
+        if not (folder / name).exists():
+            temporary.replace(folder / name)
+        elif not verify_shard(folder / name):
+            _mend(folder / name, temporary)
+    finally:
+        temporary.unlink(missing_ok=True)
     return [(name, row) for row in range(len(clips))]
 
 
@@ -310,31 +317,17 @@ def _damaged(path: Path, why: str) -> UserError:
     return UserError(f"{path}: this shard is damaged ({why}); run `dvc checkout --force`, or ingest the source again")
 
 
-def _write_durably(path: Path, content: pa.Buffer) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _mend(path: Path, content: pa.Buffer) -> None:
+def _mend(path: Path, whole: Path) -> None:
     # DVC links a workspace's files to its cache: to replace the link alone would leave the cache as it is, from which
     # the next checkout brings the damage back. Killed on the way, the file is as damaged as before.
     mode = stat.S_IMODE(path.stat().st_mode)
     try:
         path.chmod(mode | stat.S_IWUSR)
-        with path.open("r+b") as file:
-            file.write(content)
+        with path.open("r+b") as file, whole.open("rb") as content:
+            shutil.copyfileobj(content, file)
             file.truncate()
             file.flush()
             os.fsync(file.fileno())
+        path.chmod(mode)
     except PermissionError:  # somebody else's cache
-        _write_durably(path, content)
-    finally:
-        with suppress(PermissionError):
-            path.chmod(mode)
+        whole.replace(path)

@@ -9,9 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
 import pytest
 
-from models.clips import shards
 from models.clips.manifest import read_manifest
 from models.clips.shards import ClipStore, verify_shard
 from models.errors import UserError
@@ -324,7 +324,7 @@ class TestChangedParameters:
 class TestInterruption:
     def test_finished_shards_are_taken_up(self, source: Path, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         take(source, data.with_name("straight"))
-        monkeypatch.setattr(shards, "_write_durably", _full_disk_after(1))
+        monkeypatch.setattr("pyarrow.ipc.new_file", _full_disk_after(1))
         with pytest.raises(OSError, match="No space left"):
             take(source, data)
         monkeypatch.undo()
@@ -517,12 +517,12 @@ def _counting(decoded: list[str]):
 
 
 def _full_disk_after(num_shards: int):
-    write, written = shards._write_durably, []
+    new_file, written = pa.ipc.new_file, []
 
-    def limited(path, content):
+    def limited(sink, schema):
         if len(written) == num_shards:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        written.append(path)
-        write(path, content)
+        written.append(sink)
+        return new_file(sink, schema)
 
     return limited
