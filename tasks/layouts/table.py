@@ -2,7 +2,8 @@
 
 import difflib
 from collections.abc import Callable
-from datetime import datetime
+from contextlib import suppress
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -89,6 +90,16 @@ def _check_columns(name: str, columns: list[str], needed: tuple[str, ...]) -> No
             raise UserError(f"{name}: column {column!r} is missing; found {', '.join(columns)}")
 
 
+def _moment(cell: Any) -> datetime:
+    if isinstance(cell, str):
+        with suppress(ValueError):  # a hundred times as fast as pandas, which reads more than ISO 8601
+            moment = datetime.fromisoformat(cell.strip())
+            return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    moment = pd.to_datetime(cell, utc=True).to_pydatetime()
+    assert isinstance(moment, datetime)
+    return moment
+
+
 class _Row:
     """One row of a table; every complaint names it."""
 
@@ -137,9 +148,7 @@ class _Row:
         if "captured_at" not in self._row:
             return None
         try:
-            moment = pd.to_datetime(self._row["captured_at"], utc=True).to_pydatetime()
-            assert isinstance(moment, datetime)
-            return moment
+            return _moment(self._row["captured_at"])
         except (ValueError, OverflowError, TypeError):
             found = self._row["captured_at"]
             raise self._error(f"captured_at is {found!r}; write a time such as 2026-11-23T10:00:00Z") from None
