@@ -28,6 +28,7 @@ _Answer = TypeVar("_Answer")
 
 _ATTEMPTS = 4
 _FIRST_PAUSE_S = 0.5
+_POLL_S = 0.05
 _LARGEST_SHARD_BYTES = 256 << 20
 _READ_AHEAD_BYTES = 64 << 10
 
@@ -93,9 +94,14 @@ class ShardCache:
     def _fetch(self, shard: str) -> None:
         part = self._folder / f".{shard}"
         with part.open("a+b") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            if not _is_at(file.fileno(), part):
-                return  # another process had it, and is done
+            # Not by a lock that waits: once the shard has its name, whoever holds it keeps a lock on the same file.
+            while (is_there := _is_at(file.fileno(), part)) and not _locked(file):
+                time.sleep(_POLL_S)
+            if not is_there or not _is_at(file.fileno(), part):
+                return  # another thread or process had it, and is done
+            if (self._folder / shard).exists():  # it was done before this file was made
+                part.unlink()
+                return
             try:
                 self._asked(shard, lambda: self._download(shard, file))
             except BaseException:
@@ -138,7 +144,7 @@ class ShardCache:
                     f"VIDEOLOOP_SHARD_CACHE_GB: {self._max_bytes / 1e9:g} GB do not hold a shard of {size / 1e9:.3g} "
                     "GB beside those in use; allow more, or let fewer processes share it"
                 )
-            time.sleep(0.05)
+            time.sleep(_POLL_S)
 
     def _free(self, size: int) -> bool:
         files = [(found.stat(), found) for found in self._folder.glob(f"*{SUFFIX}")]
@@ -211,16 +217,24 @@ def _is_at(descriptor: int, path: Path) -> bool:
         return False
 
 
+def _locked(file: BinaryIO) -> bool:
+    """Lock a file if nobody has locked it."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
 def _removed(path: Path) -> bool:
     """Remove a file that nobody holds; whether it is gone."""
     try:
         with path.open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if not _locked(file):
+                return False
             path.unlink(missing_ok=True)
     except FileNotFoundError:
         return True
-    except BlockingIOError:
-        return False
     return True
 
 

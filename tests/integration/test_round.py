@@ -224,9 +224,9 @@ def test_predict_prints_a_table(clone: Clone, changed: Round, films: list[Path])
     assert film[1] in LABELS
     assert 0.5 <= float(film[2]) <= 1.0
     assert film[3] == ""
-    for path, label, probability, remark in (cut, text):
+    for (path, label, probability, remark), reason in ((cut, "is cut off"), (text, "cannot be read as video")):
         assert (label, probability) == ("", ""), path
-        assert remark.startswith("cannot be read as video")
+        assert remark.startswith(reason)
 
 
 def test_predict_prints_json(clone: Clone, changed: Round, films: list[Path]) -> None:

@@ -1,3 +1,4 @@
+import fcntl
 import hashlib
 import multiprocessing
 import os
@@ -180,3 +181,20 @@ def _read_all(far: Far, names: list[str], near: Path, seed: int, results: "multi
         for name in names[seed + turn :] + names[: seed + turn]:
             content[name] = bytes(store.frames(name, 0)[0])
     results.put(hashlib.sha256(b"".join(content[name] for name in names)).hexdigest())
+
+
+def test_who_waits_for_a_shard_does_not_wait_for_those_who_hold_it(far: Far, names: list[str], near: Path) -> None:
+    shards = ShardCache(near, 10**6, far)
+    part = near / f".{names[0]}"
+    with part.open("wb") as fetching:
+        fcntl.flock(fetching, fcntl.LOCK_EX)
+        waiting = threading.Thread(target=shards.hold, args=(names[0],), daemon=True)
+        waiting.start()
+        time.sleep(0.3)
+        fetching.write((far.folder / names[0]).read_bytes())
+        fetching.flush()
+        part.rename(near / names[0])
+        fcntl.flock(fetching, fcntl.LOCK_SH)  # held from now on, as by a reader
+        waiting.join(timeout=5)
+        assert not waiting.is_alive()
+    assert far.downloads == []
