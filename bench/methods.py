@@ -43,6 +43,7 @@ _TRAINED: dict[str, dict[str, Any]] = {
     "last three stages": {"method": "stages", "stages": {"last": 3}},
     "norm and bias": {"method": "norm", **_AT_HEADS_RATE},
     "LoRA": {"method": "lora", "lora": {"rank": 8}, **_AT_HEADS_RATE},
+    "LoRA, rank 4": {"method": "lora", "lora": {"rank": 4}, **_AT_HEADS_RATE},
     "ST-Adapter": {"method": "adapter", "adapter": {"kind": "st"}, **_AT_HEADS_RATE},
     "AIM": {"method": "adapter", "adapter": {"kind": "aim"}, **_AT_HEADS_RATE},
     "full": {"method": "full"},
@@ -150,7 +151,8 @@ class _Bench:
                 **_TRAINED.get(row.method, {"method": "head"}),
             }
         )  # fmt: skip
-        key = f"{row.family}-{row.flavour}-{row.weights}-{row.hidden}-{row.method}-{row.seed}-{lr:g}".replace("/", "_")
+        facts = (row.family, row.flavour, row.weights, row.hidden, row.method, row.epochs, row.seed, f"{lr:g}")
+        key = "-".join(map(str, facts)).replace("/", "_")
         folder = options.out.with_suffix("") / key
         model = build_model(params, len(self._labels), seed=row.seed).to(self._device)
         base = base_digest(model)

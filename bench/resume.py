@@ -44,12 +44,12 @@ def main() -> None:
                 process.kill()
                 process.wait()
                 kills += 1
-                print(f"killed {kills} times", end="\r", flush=True)
+                print(f"\rkilled {kills} times", end="", flush=True)
                 continue
             ended += 1
             equal += (home / "out").read_text() == wanted
             shutil.rmtree(home)
-        print(f"{kills} kills within jobs of {lasted_s:.0f} s: {equal} of {ended} that ended have the same bytes")
+        print(f"\n{kills} kills within jobs of {lasted_s:.0f} s: {equal} of {ended} that ended have the same bytes")
     raise SystemExit(equal != ended)
 
 
