@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 
 _LOG_EVERY = 100
 # One pass over a file serves so many segments; more are shared between workers.
-_SEGMENTS_PER_JOB = 32
+_SEGMENTS_PER_JOB = 8
 
 
 def store_missing(

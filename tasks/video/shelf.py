@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 # Raised when decoding changes what is stored for the same video and parameters.
 DECODER_VERSION = 1
-_MAX_SHARD_BYTES = 128 << 20
+_MAX_SHARD_BYTES = 48 << 20
 
 
 @dataclass(frozen=True)
