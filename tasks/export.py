@@ -26,6 +26,7 @@ from tasks.exports.outcome import Outcome, headline, summary
 from tasks.params import BaseParams, ExportParams
 from tasks.params_file import load_params
 from tasks.process import run_stage
+from tasks.remote_shards import shards_of
 from tasks.tracking import tracked
 
 logger = logging.getLogger(__name__)
@@ -62,6 +63,7 @@ def export(
         num_train=export.calibration_clips,
         num_compared=export.check_clips,
         seed=base.seed,
+        shards=shards_of(data),
     )
     with tracked("export", base.name) as tracker, tempfile.TemporaryDirectory() as folder, one_thread_each():
         made, failed = write_programs(tuned, export.formats, clips.calibration, Path(folder))
