@@ -38,6 +38,8 @@ from tasks.video.windows import check_windows, cut
 logger = logging.getLogger(__name__)
 
 _MAX_REPORTED = 20
+# Raised when video that was refused is taken: what is in quarantine is then looked at again. 2: PQ.
+_VERDICTS_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -237,7 +239,8 @@ def _check_others(others: pd.DataFrame, shelf: Shelf, data: Path) -> None:
 
 
 def _terms(recipe: Recipe, limits: Limits) -> str:
-    return json.dumps({"decoder": DECODER_VERSION, **asdict(recipe), **asdict(limits)}, sort_keys=True)
+    versions = {"decoder": DECODER_VERSION, "verdicts": _VERDICTS_VERSION}
+    return json.dumps({**versions, **asdict(recipe), **asdict(limits)}, sort_keys=True)
 
 
 def main() -> None:
