@@ -18,7 +18,8 @@ from models.clips.shards import StoredClip, write_shard
 from models.errors import UserError
 from models.spec import AugmentParams, ModelParams, PretrainParams
 from tasks import layout
-from tasks.params import BaseParams, EvaluateParams, ReportParams
+from tasks.params.quality import EvaluateParams, ReportParams
+from tasks.params.whole import BaseParams
 from tasks.pretrain import pretrain
 from tasks.reference import reference
 from tasks.remote_shards import shards_of
