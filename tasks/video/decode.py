@@ -146,9 +146,7 @@ class _Video:
             message = f"its codec {decoder.name} is not taken (h264, hevc, vp8, vp9, av1, mpeg4, mpeg2video, mjpeg)"
             raise Refused(message, Reason.CODEC)
         if has_only_dolby_vision(descriptor):
-            message = (
-                "is Dolby Vision without a base layer (profile 5), whose colours other players misread; convert it"
-            )
+            message = "is Dolby Vision without a base layer (profile 5), whose colours would be misread; convert it"
             raise Refused(message, Reason.HDR)
         self._check_pixels(decoder.width, decoder.height)
         # What the stream itself says may be larger than what its container does.

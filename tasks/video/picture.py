@@ -76,7 +76,7 @@ class Picture:
 
     def _shrunk_planes(self) -> list[NDArray[np.uint8]]:
         shrunk = self._shrunk("yuvj420p", self._matrix, Colorspace.ITU601, ColorRange.JPEG)
-        return [_pixels(plane) for plane in shrunk.planes]
+        return [_pixels(plane, np.uint8) for plane in shrunk.planes]
 
     def _tone_mapped(self) -> list[NDArray[np.uint8]]:
         # Where a file names no matrix, PQ is that of BT.2020: no other is in use with it.
@@ -132,6 +132,6 @@ def _even(side: float) -> int:
     return int(side / 2 + _EPSILON) * 2
 
 
-def _pixels(plane: Any, kind: type[_Pixel] = np.uint8) -> NDArray[_Pixel]:
+def _pixels(plane: Any, kind: type[_Pixel]) -> NDArray[_Pixel]:
     lines = np.frombuffer(plane, kind).reshape(-1, plane.line_size // np.dtype(kind).itemsize)
     return lines[: plane.height, : plane.width]

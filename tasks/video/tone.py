@@ -10,19 +10,24 @@ The dynamic metadata of a file are not asked: frames of one clip, and clips of o
 Shapes: H height, W width.
 """
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 _PEAK_NITS, _WHITE_NITS = 1_000.0, 203.0
 _DISPLAY_GAMMA = 2.4
 _STEPS = 1 << 16
+_GREY = 512 << 6
 # Weights of red and blue in luma (ITU-R BT.2020 table 4; BT.601, which JPEG uses).
 _RED_2020, _BLUE_2020 = 0.2627, 0.0593
 _RED_601, _BLUE_601 = 0.299, 0.114
 # From linear BT.2020 to linear BT.709 (ITU-R BT.2087-0, inverse of table in 4).
-_PRIMARIES = ((1.6605, -0.5876, -0.0728), (-0.1246, 1.1329, -0.0083), (-0.0182, -0.1006, 1.1187))
+_TO_BT709 = ((1.6605, -0.5876, -0.0728), (-0.1246, 1.1329, -0.0083), (-0.0182, -0.1006, 1.1187))
 _M1, _M2 = 2610 / 16384, 2523 / 4096 * 128
 _C1, _C2, _C3 = 3424 / 4096, 2413 / 4096 * 32, 2392 / 4096 * 32
+
+_Plane = NDArray[np.floating[Any]]
 
 
 def tone_mapped(
@@ -45,52 +50,49 @@ def tone_mapped(
     Returns:
         Y', Cb and Cr of BT.601 in full range, chroma at half the size.
     """
+    luma, blue, red = (part.astype(np.float32) for part in (luma_HW, blue_HW, red_HW))
     if is_full_range:
-        luma, blue, red = luma_HW / _F(65535), (blue_HW - _F(32768)) / _F(65535), (red_HW - _F(32768)) / _F(65535)
+        luma, blue, red = luma / 65535, (blue - 32768) / 65535, (red - 32768) / 65535
     else:  # 64 to 940 and 64 to 960 of 10 bits
-        luma = (luma_HW - _F(64 << 6)) / _F(876 << 6)
-        blue, red = (blue_HW - _F(512 << 6)) / _F(896 << 6), (red_HW - _F(512 << 6)) / _F(896 << 6)
-    linear_3HW = [_mapped(part) for part in _colours(luma, blue, red)]
+        luma, blue, red = (luma - (64 << 6)) / (876 << 6), (blue - _GREY) / (896 << 6), (red - _GREY) / (896 << 6)
+    red, green, blue = (_mapped(part) for part in _colours(luma, blue, red))
     if is_wide:
-        linear_3HW = [
-            sum(_F(weight) * part for weight, part in zip(row, linear_3HW, strict=True)) for row in _PRIMARIES
-        ]
-    return _jpeg_planes(*(_shown(part) for part in linear_3HW))
-
-
-_F = np.float32
-_Plane = NDArray[np.float32]
+        red, green, blue = (of_red * red + of_green * green + of_blue * blue for of_red, of_green, of_blue in _TO_BT709)
+    return _jpeg_planes(_shown(red), _shown(green), _shown(blue))
 
 
 def _colours(luma: _Plane, blue: _Plane, red: _Plane) -> tuple[_Plane, _Plane, _Plane]:
-    red_part = luma + _F(2 * (1 - _RED_2020)) * red
-    blue_part = luma + _F(2 * (1 - _BLUE_2020)) * blue
-    green = (luma - _F(_RED_2020) * red_part - _F(_BLUE_2020) * blue_part) / _F(1 - _RED_2020 - _BLUE_2020)
+    red_part = luma + 2 * (1 - _RED_2020) * red
+    blue_part = luma + 2 * (1 - _BLUE_2020) * blue
+    green = (luma - _RED_2020 * red_part - _BLUE_2020 * blue_part) / (1 - _RED_2020 - _BLUE_2020)
     return red_part, green, blue_part
 
 
 def _mapped(signal: _Plane) -> _Plane:
     """Linear light after tone mapping, 1 for reference white."""
-    return _LIGHT[np.clip(signal * _F(_STEPS - 1) + _F(0.5), 0, _STEPS - 1).astype(np.uint16)]
+    light: _Plane = _LIGHT[np.clip(signal * (_STEPS - 1) + 0.5, 0, _STEPS - 1).astype(np.uint16)]
+    return light
 
 
 def _shown(linear: _Plane) -> _Plane:
     # Steps of the square root are fine where the eye is: near black.
-    return _VALUE[(np.sqrt(np.clip(linear, 0, 1)) * _F(_STEPS - 1) + _F(0.5)).astype(np.uint16)]
+    value: _Plane = _VALUE[(np.sqrt(np.clip(linear, 0, 1)) * (_STEPS - 1) + 0.5).astype(np.uint16)]
+    return value
 
 
 def _jpeg_planes(red: _Plane, green: _Plane, blue: _Plane) -> list[NDArray[np.uint8]]:
-    luma = _F(_RED_601) * red + _F(1 - _RED_601 - _BLUE_601) * green + _F(_BLUE_601) * blue
-    chroma = [(blue - luma) / _F(2 * (1 - _BLUE_601)), (red - luma) / _F(2 * (1 - _RED_601))]
-    return [_bytes(luma), *(_bytes(_halved(part) + _F(128 / 255)) for part in chroma)]
+    luma = _RED_601 * red + (1 - _RED_601 - _BLUE_601) * green + _BLUE_601 * blue
+    chroma = [(blue - luma) / (2 * (1 - _BLUE_601)), (red - luma) / (2 * (1 - _RED_601))]
+    return [_bytes(luma), *(_bytes(_halved(part) + 128 / 255) for part in chroma)]
 
 
 def _halved(part: _Plane) -> _Plane:
-    return (part[::2, ::2] + part[1::2, ::2] + part[::2, 1::2] + part[1::2, 1::2]) / _F(4)
+    return (part[::2, ::2] + part[1::2, ::2] + part[::2, 1::2] + part[1::2, 1::2]) / 4
 
 
 def _bytes(part: _Plane) -> NDArray[np.uint8]:
-    return np.clip(part * _F(255) + _F(0.5), 0, 255).astype(np.uint8)
+    rounded: NDArray[np.uint8] = np.clip(part * 255 + 0.5, 0, 255).astype(np.uint8)
+    return rounded
 
 
 def _nits(signal: NDArray[np.float64]) -> NDArray[np.float64]:

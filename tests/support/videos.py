@@ -37,7 +37,7 @@ def write_video(
     pixels: str = "rgb24",
     **stream_fields: Any,
 ) -> Path:
-    """Encode ``shown``, whose values are ``pixels``, at ``fps`` or at the given times; the suffix names the container."""
+    """Encode ``shown``, of format ``pixels``, at ``fps`` or at the given times, in the container of the suffix."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with av.open(str(path), "w", options=container_options or {}) as container:
         stream: Any = None
