@@ -54,20 +54,12 @@ def supply_of(
         official = ingest.official_split
         claims = read_claims(source, has_labels=has_labels, layout=ingest.layout, official=official, split=split)
         return nullcontext(_Files(claims, Limits.of(ingest.limits)))
-    if ingest.layout not in _LAYOUTS:
-        raise UserError(
-            f"{source}: a bucket is read as a folder per class or a table, not as {ingest.layout}; copy the dataset to "
-            "this machine (aws s3 sync), or make a table clips.csv of it"
-        )
     if ingest.windows.length_s:
         raise UserError(
             f"{source}: ingest.windows cuts films of this machine, not those of a bucket; copy them to this machine "
             "(aws s3 sync), or set ingest.windows.length_s: 0 in params.yaml"
         )
-    return _of_bucket(source, data, ingest, terms, has_labels)
-
-
-_LAYOUTS = ("auto", "folder", "table")
+    return _of_bucket(source, data, ingest, split, terms, has_labels)
 
 
 class _Files:
@@ -89,7 +81,9 @@ class _Files:
 
 
 @contextmanager
-def _of_bucket(address: S3Address, data: Path, ingest: IngestParams, terms: str, has_labels: bool) -> Iterator[Supply]:
+def _of_bucket(
+    address: S3Address, data: Path, ingest: IngestParams, split: SplitParams | None, terms: str, has_labels: bool
+) -> Iterator[Supply]:
     from tasks.sources.bring import Objects, spool_in  # boto3 takes a second, which folders need not wait for
     from tasks.sources.bucket import Bucket
     from tasks.sources.keys import read_contents
@@ -97,7 +91,7 @@ def _of_bucket(address: S3Address, data: Path, ingest: IngestParams, terms: str,
 
     bucket = Bucket(address.bucket, ingest.bucket)
     with spool_in(data) as spool:
-        contents = read_contents(address, bucket, spool, has_labels=has_labels)
+        contents = read_contents(address, bucket, spool, ingest, has_labels=has_labels, split=split)
         ledger = Ledger(data, terms)
         try:
             yield Objects(contents, bucket, ledger, ingest)

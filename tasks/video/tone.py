@@ -50,7 +50,8 @@ def tone_mapped(
     Returns:
         Y', Cb and Cr of BT.601 in full range, chroma at half the size.
     """
-    luma, blue, red = (part.astype(np.float32) for part in (luma_HW, blue_HW, red_HW))
+    parts: list[_Plane] = [part.astype(np.float32) for part in (luma_HW, blue_HW, red_HW)]
+    luma, blue, red = parts
     if is_full_range:
         luma, blue, red = luma / 65535, (blue - 32768) / 65535, (red - 32768) / 65535
     else:  # 64 to 940 and 64 to 960 of 10 bits

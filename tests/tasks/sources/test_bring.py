@@ -7,7 +7,6 @@ import pandas as pd
 import pytest
 
 from models.clips.manifest import read_manifest
-from models.errors import UserError
 from tasks.ingest import IngestSummary, ingest
 from tasks.params.data import BucketParams, IngestParams
 from tasks.sources.address import source_at
@@ -109,9 +108,3 @@ def test_what_lies_here_at_a_time_is_bounded(
     [(path, reason)] = summary.quarantined
     assert path == "s3://films/walk/huge.mp4"
     assert "more than ingest.bucket.spool_mb" in reason
-
-
-def test_layouts_that_need_a_disk_are_refused_with_a_remedy(tmp_path: Path) -> None:
-    params = PARAMS.model_copy(update={"layout": "ucf101"})
-    with pytest.raises(UserError, match=r"s3://films/: a bucket is read as .* not as ucf101; copy the dataset"):
-        ingest(source_at("s3://films"), tmp_path / "data", params, None, seed=0)
