@@ -20,6 +20,8 @@ from models.spec import FineTuneParams
 logger = logging.getLogger(__name__)
 
 _DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+_ALSO_OUT_OF_MEMORY = ("unable to find an engine", "CUDNN_STATUS_ALLOC_FAILED", "CUBLAS_STATUS_ALLOC_FAILED")
+"""What the device's libraries say where it is they that find no memory to work in."""
 
 
 @dataclass(frozen=True)
@@ -104,9 +106,13 @@ class Step:
             self._optimizer.zero_grad()
             try:
                 return self._accumulated(inputs, target)
-            except torch.OutOfMemoryError:
+            except RuntimeError as error:
+                if not _is_out_of_memory(error):
+                    raise
                 micro_batch = -(-len(inputs) // self.num_micro)
                 if micro_batch == 1:
+                    if not isinstance(error, torch.OutOfMemoryError):
+                        raise  # a library may say so where memory is not what it lacks
                     raise UserError(
                         "params.yaml: model.flavour: the device has not memory enough to train on a single clip; "
                         "take a smaller flavour, or fine_tune.precision: bf16"
@@ -133,6 +139,10 @@ class Step:
             total += loss.detach()
             logits.append(logits_MK.detach())
         return Outcome(total, torch.cat(logits))
+
+
+def _is_out_of_memory(error: RuntimeError) -> bool:
+    return isinstance(error, torch.OutOfMemoryError) or any(words in str(error) for words in _ALSO_OUT_OF_MEMORY)
 
 
 def autocast(precision: str, device: torch.device) -> AbstractContextManager[Any]:
