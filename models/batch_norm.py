@@ -49,7 +49,7 @@ def batch_norm_together(module: nn.Module, group: Group, *, compiled: bool = Fal
 
 def normalises_together(module: nn.Module) -> bool:
     """Whether a pass through ``module`` as it is now needs the other processes."""
-    return any(isinstance(each, _Together) and each.training for each in module.modules())  # type: ignore[attr-defined]
+    return any(isinstance(each, _Together) and each.training for each in module.modules())
 
 
 class _Together:
@@ -63,7 +63,8 @@ class _Together:
         self._check_input_dim(maps)
         weight_C = maps.new_ones(maps.shape[1]) if self.weight is None else self.weight
         bias_C = maps.new_zeros(maps.shape[1]) if self.bias is None else self.bias
-        normalised, mean_C, variance_C, count = _Normalise.apply(maps, weight_C, bias_C, self.eps, self.group)
+        normalised: Tensor
+        normalised, mean_C, variance_C, count = _normalise(maps, weight_C, bias_C, self.eps, self.group)
         if self.track_running_stats:
             self.num_batches_tracked.add_(1)
             momentum = 1.0 / float(self.num_batches_tracked) if self.momentum is None else self.momentum
@@ -75,7 +76,8 @@ class _Together:
 @cache
 def _together_class(base: Any, compiled: bool) -> Any:
     # Only then, because the compiler takes seconds to import.
-    own = {"forward": torch.compiler.disable(_Together.forward)} if compiled else {}
+    disable: Any = torch.compiler.disable
+    own = {"forward": disable(_Together.forward)} if compiled else {}
     return type(f"Together{base.__name__}", (_Together, base), own)
 
 
@@ -87,13 +89,13 @@ class _Normalise(Function):
     """
 
     @staticmethod
-    def forward(  # type: ignore[override]
+    def forward(
         ctx: Any, maps: Tensor, weight_C: Tensor, bias_C: Tensor, eps: float, group: Group
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         variance_C, mean_C = torch.var_mean(maps.float(), _but_channels(maps), correction=0)
         num_values = maps.numel() // maps.shape[1] if group.num_clips else 0
         everyones_PX = group.stacked(torch.cat([mean_C.new_tensor([num_values]), mean_C, variance_C]))
-        count_P1, mean_PC, variance_PC = everyones_PX.split([1, len(mean_C), len(mean_C)], 1)
+        count_P1, mean_PC, variance_PC = torch.split(everyones_PX, [1, len(mean_C), len(mean_C)], 1)
         count = count_P1.sum()
         share_P1 = count_P1 / count.clamp(min=1.0)
         mean_C = (share_P1 * mean_PC).sum(0)
@@ -120,6 +122,9 @@ class _Normalise(Function):
         centred = gradient - _along(maps, mean_bias_C) - normalised * _along(maps, mean_weight_C)
         over_maps = (centred * _along(maps, weight_C * deviation_C)).to(maps.dtype)
         return over_maps, over_weight_C, over_bias_C, None, None
+
+
+_normalise: Any = _Normalise.apply  # without types
 
 
 def _but_channels(maps: Tensor) -> list[int]:

@@ -13,7 +13,8 @@ import yaml
 from models.saved import load_model
 from models.spec import HeadParams, ModelParams
 from tasks.fine_tune import fine_tune
-from tasks.params import BaseParams, FinalJobParams
+from tasks.params.training import FinalJobParams
+from tasks.params.whole import BaseParams
 from tests.support.dataset import write_dataset
 
 pytestmark = pytest.mark.integration
