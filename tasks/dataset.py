@@ -16,7 +16,7 @@ import pandas as pd
 from models.clips.manifest import PERSON, PSEUDO, SCHEMA, manifest_note, read_manifest, write_manifest
 from models.errors import UserError
 from tasks.layout import MANIFEST
-from tasks.params import SplitParams
+from tasks.params.data import SplitParams
 from tasks.split import UnsplittableClassError, assign_splits
 
 _GUESSED = "pseudo"

@@ -32,7 +32,8 @@ from models.robustness import robust_correct
 from models.saved import load_model
 from models.spec import ModelParams
 from tasks import layout
-from tasks.params import BaseParams, EvaluateParams
+from tasks.params.quality import EvaluateParams
+from tasks.params.whole import BaseParams
 from tasks.params_file import load_params
 from tasks.process import run_stage
 from tasks.remote_shards import shards_of

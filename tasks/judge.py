@@ -33,7 +33,7 @@ from tasks.gate.outcome import MOST_CLAUSES, outcome_of, sentences
 from tasks.gate.show import show
 from tasks.gate.verdict import Verdict
 from tasks.gate.worlds import HeldOut, held_out, past_of
-from tasks.params import Params
+from tasks.params.whole import Params
 from tasks.register import content_key
 from tasks.registry.champion import observe
 from tasks.registry.client import find_version, registry

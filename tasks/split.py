@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from models.clips.manifest import SPLITS
 from models.errors import UserError
-from tasks.params import SplitParams
+from tasks.params.data import SplitParams
 
 _MAX_MOVES = 1_000
 _LEAST_GAIN = 1e-9

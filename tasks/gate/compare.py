@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tasks.gate.verdict import Comparison, Kind, Slice
-from tasks.params import JudgeParams
+from tasks.params.quality import JudgeParams
 from tasks.statistics.bootstrap import paired_source_bootstrap
 
 _DIGITS = 6

@@ -19,7 +19,7 @@ from tasks.labelling.table import read_label_table, write_label_table
 from tasks.layout import MANIFEST, PERSON_LABELS
 from tasks.layouts.claim import checked_label
 from tasks.layouts.cvat import read_films
-from tasks.params import SplitParams
+from tasks.params.data import SplitParams
 from tasks.report.environment import visible
 
 _MOST_MISTAKES = 20

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from models.clips.manifest import PSEUDO, SPLITS
 from models.clips.shards import read_index, verify_shard
 from models.errors import UserError
-from tasks.params import SplitParams, ValidateParams
+from tasks.params.data import SplitParams, ValidateParams
 
 _ORDER = {split: place for place, split in enumerate(SPLITS)}
 

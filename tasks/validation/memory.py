@@ -17,7 +17,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from models.files import replacing
-from tasks.params import ValidateParams
+from tasks.params.data import ValidateParams
 
 _KEPT = 8
 """Sets of rules of which is remembered what passed them: branches with other limits take turns."""
