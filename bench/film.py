@@ -9,15 +9,14 @@ import argparse
 import csv
 import logging
 import tempfile
-import threading
 import time
 from multiprocessing import get_context
 from pathlib import Path
 
 import av
-import psutil
 
 from bench.machine import describe
+from bench.memory import Memory
 from bench.video import write_video
 from tasks.ingest import ingest
 from tasks.params.data import IngestParams
@@ -45,7 +44,7 @@ def main() -> None:
         print(f"{options.minutes:g} minutes, 1080p, {options.fps} fps, {film.stat().st_size / 1e6:.0f} MB", flush=True)
         params = IngestParams(short_side=128, max_fps=15.0, max_duration_s=30.0, clips_per_shard=128)
         start_s = time.perf_counter()
-        with _Memory() as memory:
+        with Memory() as memory:
             data = Path(folder) / "data"
             found = ingest(table, data, params, None, seed=0, has_labels=False, num_workers=options.workers)
         stored = sum(path.stat().st_size for path in (data / "shards").iterdir()) / 1e6
@@ -78,34 +77,6 @@ def _windows(film: Path, duration_s: float) -> Path:
         rows.writerow(["path", "start_s", "end_s"])
         rows.writerows([film.name, n * _WINDOW_S, (n + 1) * _WINDOW_S] for n in range(int(duration_s / _WINDOW_S)))
     return table
-
-
-class _Memory:
-    """Samples this process and its children while it is entered."""
-
-    def __init__(self) -> None:
-        self.peak_mb = 0.0
-        self.worker_mb = 0.0
-        self._done = threading.Event()
-        self._thread = threading.Thread(target=self._sample)
-
-    def __enter__(self) -> "_Memory":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._done.set()
-        self._thread.join()
-
-    def _sample(self) -> None:
-        this = psutil.Process()
-        while not self._done.wait(0.1):
-            try:
-                children = [child.memory_full_info().pss / 1e6 for child in this.children(recursive=True)]
-                self.worker_mb = max([self.worker_mb, *children])
-                self.peak_mb = max(self.peak_mb, this.memory_full_info().pss / 1e6 + sum(children))
-            except psutil.Error:
-                continue
 
 
 if __name__ == "__main__":
