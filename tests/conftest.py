@@ -8,6 +8,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+import torch
 
 from models.backbones.hugging_face import PACKAGE
 from tasks.settings import hush, settings
@@ -15,22 +16,27 @@ from tests.support.databases import SHARED
 from tests.support.seconds import SECONDS
 
 hush()
+if not torch.cuda.is_available():
+    os.environ["TRITON_INTERPRET"] = "1"  # read when Triton is imported, whoever is first
 for _name in [name for name in os.environ if name.startswith(("VIDEOLOOP_", "MLFLOW_TRACKING", "PREFECT_API"))]:
     del os.environ[_name]
-if "PYTEST_XDIST_WORKER" in os.environ:  # the processes that share the tests share the cores
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-_MEMORY, _NEEDED_GB = Path("/dev/shm"), 8
+_MEMORY, _NEEDED_GB = Path("/dev/shm"), 4
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Files of tests lie in memory where there is room: they are databases, which wait for the disk at every step."""
+    """Files of tests lie in memory where there is room: they are databases, which wait for the disk at every step.
+
+    Processes that share the tests (pytest -n) share the cores, and so have one thread each.
+    """
     if _MEMORY.is_dir() and min(shutil.disk_usage(_MEMORY).free, psutil.virtual_memory().available) > _NEEDED_GB * 1e9:
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(_MEMORY))
+    if config.getoption("numprocesses"):
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """When several processes share the tests (pytest -n), they begin with the files that take longest."""
+    """When several processes share the tests, they begin with the files that take longest."""
     if hasattr(config, "workerinput"):
         items.sort(key=lambda item: -SECONDS.get(item.nodeid.partition("::")[0].removeprefix("tests/"), 0))
 
