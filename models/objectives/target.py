@@ -23,6 +23,10 @@ class Target:
     label_B: Tensor
     share_BK: Tensor | None = None
 
+    def rows(self, rows: slice) -> "Target":
+        """Those of some clips."""
+        return Target(self.label_B[rows], None if self.share_BK is None else self.share_BK[rows])
+
     def split(self, size: int) -> "list[Target]":
         """Those of each ``size`` clips in a row."""
         labels = torch.split(self.label_B, size)

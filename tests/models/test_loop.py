@@ -146,27 +146,35 @@ def test_micro_batches_add_up_to_the_batch() -> None:
 class _Small(nn.Module):
     """A device with memory for so many clips."""
 
-    def __init__(self, network: nn.Module, most: int) -> None:
+    def __init__(self, network: nn.Module, most: int, error: RuntimeError) -> None:
         super().__init__()
         self.network = network
         self.most = most
+        self._error = error
         self.sizes: list[int] = []
 
     def forward(self, clip_BCTHW: Tensor) -> Tensor:
         self.sizes.append(len(clip_BCTHW))
         if len(clip_BCTHW) > self.most:
-            raise torch.OutOfMemoryError
+            raise self._error
         logits_BK: Tensor = self.network(clip_BCTHW)
         return logits_BK
 
 
-def step_on_a_small_device(most: int) -> tuple[_Small, Step]:
-    small = _Small(model().eval(), most)
+_NO_MEMORY = torch.OutOfMemoryError()
+_NO_ENGINE = RuntimeError("GET was unable to find an engine to execute this computation")
+
+
+def step_on_a_small_device(most: int, error: RuntimeError = _NO_MEMORY) -> tuple[_Small, Step]:
+    small = _Small(model().eval(), most, error)
     return small, Step(small, make_optimizer(small, JOB), CrossEntropy(0.1).on(WHOLE), JOB)
 
 
-def test_too_little_memory_halves_the_micro_batch_and_keeps_the_batch(caplog: pytest.LogCaptureFixture) -> None:
-    small, step = step_on_a_small_device(most=2)
+@pytest.mark.parametrize("error", [_NO_MEMORY, _NO_ENGINE], ids=["allocator", "library"])
+def test_too_little_memory_halves_the_micro_batch_and_keeps_the_batch(
+    error: RuntimeError, caplog: pytest.LogCaptureFixture
+) -> None:
+    small, step = step_on_a_small_device(2, error)
     batch = torch.randn(8, 3, 4, 32, 32), Target(torch.arange(8) % 3)
     assert len(step(*batch).logits_BK) == 8
     assert small.sizes == [8, 4, 2, 2, 2, 2]
@@ -179,6 +187,12 @@ def test_too_little_memory_halves_the_micro_batch_and_keeps_the_batch(caplog: py
 def test_a_single_clip_that_does_not_fit_is_a_persons_mistake() -> None:
     _, step = step_on_a_small_device(most=0)
     with pytest.raises(UserError, match=r"model\.flavour: .* a single clip"):
+        step(torch.randn(3, 3, 4, 32, 32), Target(torch.zeros(3, dtype=torch.long)))
+
+
+def test_what_a_library_says_of_a_single_clip_is_no_persons_mistake() -> None:
+    _, step = step_on_a_small_device(0, _NO_ENGINE)
+    with pytest.raises(RuntimeError, match="unable to find an engine"):
         step(torch.randn(3, 3, 4, 32, 32), Target(torch.zeros(3, dtype=torch.long)))
 
 
@@ -228,6 +242,47 @@ def test_smaller_clips_come_first() -> None:
     )
     fit(network, Watching(network.clip_input), NoiseLoader(network.clip_input), params, seed=0)
     assert shapes == [(2, 16, 16)] * 6 + [(4, 24, 24)] * 3 + [(4, 32, 32)] * 3
+
+
+MULTIGRID = {
+    "head_epochs": 0, "epochs": 4, "multigrid": True, "schedule": "step", "warmup_epochs": 0.0,
+    "progressive": [{"until": 0.5, "size": 16, "frames": 2}, {"until": 0.75, "size": 24}],
+}  # fmt: skip
+
+
+def test_multigrid_takes_more_clips_a_step_where_they_are_smaller_at_a_higher_rate() -> None:
+    sizes: list[int] = []
+    network = model()
+
+    class Watching(NoiseLoader):
+        def epoch(self, number: int, **options: Any) -> Iterator[Batch]:
+            for batch in super().epoch(number, **options):
+                sizes.append(len(batch.clip_BCTHW))
+                yield batch
+
+    train = Watching(network.clip_input, num_clips=40)
+    epochs = fit(network, train, NoiseLoader(network.clip_input), changed(**MULTIGRID), seed=0)
+    # An eighth of the pixels, which is 32 clips for 4; 9/16 of them, for which none is added.
+    assert sizes == [32, 8] * 2 + [4] * 20
+    assert [epoch.lr for epoch in epochs] == pytest.approx([0.08, 0.08, 0.001, 0.0001])
+
+
+def test_multigrid_killed_within_an_epoch_ends_with_the_same_bytes(tmp_path: Path) -> None:
+    params = changed(**MULTIGRID, batch_size=2)
+    alive, _ = trained(params)
+
+    def kill(batch: int) -> None:
+        if batch == 3:
+            raise KilledError
+
+    with pytest.raises(KilledError):
+        trained(params, kill, checkpoint=tmp_path, checkpoint_s=0.0)
+    assert digest(trained(params, checkpoint=tmp_path, checkpoint_s=0.0)[0]) == digest(alive)
+
+
+def test_multigrid_without_sizes_is_a_persons_mistake() -> None:
+    with pytest.raises(ValueError, match="multigrid has no effect where all clips are of one size"):
+        changed(multigrid=True)
 
 
 def test_a_size_that_the_model_does_not_take_is_a_persons_mistake() -> None:
