@@ -24,7 +24,7 @@ from models.saved import load_model
 from tasks import layout
 from tasks.decisions import Decision, decision, decisions, record
 from tasks.gate.compare import slices, worlds
-from tasks.gate.cost import Measure, cost_of
+from tasks.gate.cost import Contender, Measure, cost_of
 from tasks.gate.floors import demand_known_floors, idle_floors
 from tasks.gate.latency import median_latencies_ms
 from tasks.gate.limits import breaches, tolerated
@@ -104,7 +104,7 @@ def _first(workspace: Path, params: Params, version: int, champion: int | None, 
     clips = held_out(workspace, None, params.split, params.watch).clips
     ours_N = _challengers_correct(workspace, clips)
     model, _ = _loaded(workspace / layout.MODEL)
-    cost = cost_of(model, workspace / layout.MODEL, workspace, clips, measure)
+    cost = cost_of(Contender.of_round(model, workspace), workspace, clips, measure)
     parts = slices(clips, ours_N, None, params.judge, seed=params.base.seed)
     reason = "it is the champion itself" if champion == version else "there is no champion"
     text = f"Version {version} has nothing to be compared with: {reason}."
@@ -129,12 +129,13 @@ def _compared(
     if test.clips.empty:
         return _nothing_held_out(version, champion, test, params)
     ours_N = _challengers_correct(workspace, test.clips)
-    theirs = _Opponent.load(verified_model(client, opponent))
+    theirs = _Opponent.load(verified_model(client, opponent, to_answer=True))
     theirs_N = theirs.correct(workspace, test.clips, params.evaluate.batch_size)
     found = worlds(test.clips, ours_N, theirs_N, rules, seed=seed)
     parts = slices(test.clips, ours_N, theirs_N, rules, seed=seed)
     model, _ = _loaded(workspace / layout.MODEL)
-    cost = cost_of(model, workspace / layout.MODEL, workspace, test.clips, measure, (theirs.model, theirs.folder))
+    opponent_serves = Contender.registered(theirs.model, theirs.folder)
+    cost = cost_of(Contender.of_round(model, workspace), workspace, test.clips, measure, opponent_serves)
     new, old = found.get("new"), found.get("old")
     blocks = [*filter(None, [test.leak(champion)]), *breaches(parts, cost, rules)]
     said = sentences(version, champion, new, old, tolerance=rules.tolerance, confidence=rules.confidence, blocks=blocks)

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from models.spec import AnyFormat
+
 Outcome = Literal["first", "better", "not worse", "worse", "undecided", "blocked"]
 Kind = Literal["class", "group"]
 
@@ -69,16 +71,20 @@ class Cost:
     """What an answer costs.
 
     Attributes:
-        latency_ms: Median time of the version for one clip.
+        latency_ms: Median time for one clip of what would serve the version.
         size_mb: Size of its weights, in millions of bytes.
         champion_latency_ms: Of the champion, measured in turn with the version; None without one.
         champion_size_mb: Of the champion; None without one.
+        format: What would serve the version: the model itself or one of its programs.
+        champion_format: What serves the champion; None without one.
     """
 
     latency_ms: float
     size_mb: float
     champion_latency_ms: float | None = None
     champion_size_mb: float | None = None
+    format: AnyFormat = "torch"
+    champion_format: AnyFormat | None = None
 
     @property
     def slowdown(self) -> float | None:

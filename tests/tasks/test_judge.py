@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 import torch
 
+from models.build import VideoModel
 from models.clips.manifest import read_manifest, write_manifest
 from models.errors import UserError
 from models.saved import load_model, save_model
@@ -20,6 +21,7 @@ from tasks.promote import promote
 from tasks.register import register
 from tasks.registry.client import registry
 from tasks.watch.outputs import outputs_of, write_watched
+from tests.support.exported import export_round
 from tests.support.registries import own_home
 from tests.support.rounds import LABELS, MODEL, params_of, write_round
 from tests.tasks.report.test_page import Page
@@ -238,6 +240,29 @@ def test_a_class_that_is_low_in_the_champion_too_is_told_and_does_not_block(met)
     verdict = judge(met, params_with("met", class_floors={"left": 0.9}), 2, measure=as_fast)
     assert verdict.blocks == ()
     assert "Below a floor, as the champion is: class left is at 0.800 (champion 0.000)" in verdict.text
+
+
+def test_what_is_timed_is_what_serves(tmp_path):
+    champion, challenger = write_round(tmp_path / "champion"), write_round(tmp_path / "challenger", seed=1)
+    formats = export_round(champion) / layout.FORMATS.name
+    content = json.loads(formats.read_text())
+    content["formats"]["onnx"]["latency_ms"]["1"] = 1e-6
+    formats.write_text(json.dumps(content))
+    timed = []
+
+    def measure(answering, clips):
+        timed.extend(zip(answering, clips, strict=True))
+        return [10.0] * len(answering)
+
+    with own_home(tmp_path / "home"):
+        cost = meet(champion, challenger, "served", measure).cost
+    assert (cost.format, cost.champion_format) == ("torch", "onnx")
+    (ours, our_clips), (theirs, their_clips) = timed
+    assert isinstance(ours, VideoModel)
+    logits_BK, _ = theirs(their_clips[0])
+    with torch.inference_mode():
+        expected = load_model(champion / layout.MODEL)[0](our_clips[0])
+    torch.testing.assert_close(logits_BK, expected, rtol=1e-3, atol=1e-3)
 
 
 def test_a_slow_version_and_a_big_one_are_blocked(met):
