@@ -101,6 +101,9 @@ class IngestParams(Section):
             ``split.by: given``.
         windows: What long video without labels is cut into.
         bucket: How video is brought from a bucket.
+        multi_label: Whether a clip may have several labels, or be labelled as showing none of them. It decides what
+            everything that follows trains, measures and answers (docs/decisions/0028-multi-label.md).
+        label_separator: Between a clip's labels in a cell of a table, where it may have several.
     """
 
     short_side: Annotated[int, Field(ge=16, le=2160)] = 128
@@ -114,6 +117,8 @@ class IngestParams(Section):
     official_split: Annotated[int, Field(ge=1, le=9)] = 1
     windows: WindowParams = WindowParams()
     bucket: BucketParams = BucketParams()
+    multi_label: bool = False
+    label_separator: Annotated[str, Field(min_length=1, max_length=8)] = "|"
 
 
 class SplitParams(Section):
@@ -287,7 +292,7 @@ class ExportParams(Section):
     Attributes:
         formats: To make; what is not accepted is left out of the registered version. Empty: the model itself answers.
         tolerance: Largest difference of any probability from the model's, for ``pt2`` and ``onnx``.
-        int8_max_accuracy_drop: Accuracy that ``int8`` may lose on val, as a share.
+        int8_max_accuracy_drop: Accuracy, or mean average precision, that ``int8`` may lose on val, as a share.
         int8_max_shift: So far may ``int8`` move the embeddings of val together, in their standard deviations; the watch
             compares what a service logs with the model's own embeddings, and would take more for drift.
         calibration_clips: Training clips that set the ranges of ``int8``, spread over sources.
@@ -469,3 +474,15 @@ class Params(Section):
     promote: PromoteParams = PromoteParams()
     watch: WatchParams = WatchParams()
     pseudo: PseudoParams = PseudoParams()
+
+    @model_validator(mode="after")
+    def _several_labels_allow_it(self) -> "Params":
+        views = self.evaluate.views
+        asked = {
+            "pseudo.enabled": self.pseudo.enabled,
+            "evaluate.adversarial.epsilon": self.evaluate.adversarial.epsilon > 0,
+            "evaluate.views": views.temporal * views.spatial > 1,
+        }
+        if self.ingest.multi_label and (wanted := [name for name, is_on in asked.items() if is_on]):
+            raise ValueError(f"{wanted[0]} is for clips of one label: leave it out, or set ingest.multi_label to false")
+        return self

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 from models.errors import UserError
-from tasks.layouts.claim import VIDEO_SUFFIXES, Claim, checked_label
+from tasks.layouts.claim import VIDEO_SUFFIXES, Claim
+from tasks.layouts.rule import ONE_LABEL, LabelRule
 from tasks.layouts.table import TABLE_NAMES, TABLE_SUFFIXES, read_table
 from tasks.sources.address import S3Address, source_at
 from tasks.sources.bucket import Bucket, StoredObject
@@ -38,7 +39,9 @@ class Contents:
     refused: dict[Path, Refused] = field(default_factory=dict)
 
 
-def read_contents(address: S3Address, bucket: Bucket, spool: Path, *, has_labels: bool) -> Contents:
+def read_contents(
+    address: S3Address, bucket: Bucket, spool: Path, *, has_labels: bool, rule: LabelRule = ONE_LABEL
+) -> Contents:
     """List the clips of ``address`` as those of a folder are listed.
 
     The paths in a table are keys relative to the table, or ``s3://`` addresses in the same bucket. A clip's uri is its
@@ -49,6 +52,7 @@ def read_contents(address: S3Address, bucket: Bucket, spool: Path, *, has_labels
         bucket: The address's.
         spool: Where objects will lie.
         has_labels: Whether the source says what its clips show.
+        rule: How many labels a clip may have.
 
     Raises:
         UserError: There is nothing to read, or the table contradicts itself.
@@ -56,17 +60,19 @@ def read_contents(address: S3Address, bucket: Bucket, spool: Path, *, has_labels
     for key in bucket.under_way(address.key)[:_NAMED]:
         logger.warning("s3://%s/%s is still being uploaded; the next ingest takes it", address.bucket, key)
     if PurePosixPath(address.key).suffix.lower() in TABLE_SUFFIXES:
-        return _from_table(address, bucket, spool, has_labels)
+        return _from_table(address, bucket, spool, has_labels, rule)
     objects = [found for found in bucket.listed(address.prefix) if not found.key.endswith("/")]
     keys = {found.key for found in objects}
     for name in TABLE_NAMES:
         if (key := address.prefix + name) in keys:
-            return _from_table(S3Address(address.bucket, key), bucket, spool, has_labels)
-    return _from_folder(address, objects, spool, has_labels)
+            return _from_table(S3Address(address.bucket, key), bucket, spool, has_labels, rule)
+    return _from_folder(address, objects, spool, rule if has_labels else None)
 
 
-def _from_folder(address: S3Address, objects: Collection[StoredObject], spool: Path, has_labels: bool) -> Contents:
-    contents, num_others = Contents(), 0
+def _from_folder(
+    address: S3Address, objects: Collection[StoredObject], spool: Path, rule: LabelRule | None
+) -> Contents:
+    contents, num_others, has_labels = Contents(), 0, rule is not None
     for found in objects:
         parts = [part for part in found.key.removeprefix(address.prefix).split("/") if part]
         if any(part.startswith(".") and part not in _UPWARDS for part in parts):
@@ -76,7 +82,7 @@ def _from_folder(address: S3Address, objects: Collection[StoredObject], spool: P
         elif has_labels and len(parts) == 1:
             logger.warning("s3://%s/%s lies outside of a class's folder and is left out", address.bucket, found.key)
         else:
-            _take(contents, address, found, parts, spool, has_labels)
+            _take(contents, address, found, parts, spool, rule)
     if num_others:
         logger.info("%d objects that are not video by their name are left out", num_others)
     if not contents.claims:
@@ -91,18 +97,18 @@ _UPWARDS = (".", "..")
 
 
 def _take(
-    contents: Contents, address: S3Address, found: StoredObject, parts: list[str], spool: Path, has_labels: bool
+    contents: Contents, address: S3Address, found: StoredObject, parts: list[str], spool: Path, rule: LabelRule | None
 ) -> None:
     path = _place(spool, found.key)
-    of_source = parts[1:] if has_labels else parts
+    of_source = parts[1:] if rule else parts
     source_id = of_source[0] if len(of_source) > 1 else "/".join(parts)
     label, refused = None, None
     if any(part in _UPWARDS for part in parts):
         message = "has '.' or '..' in its key, which programs take for a way out; copy it to a plain key"
         refused = Refused(message, Reason.FILE)
-    elif has_labels:
+    elif rule:
         try:
-            label = checked_label(parts[0], str(address))
+            label = rule.label([parts[0]], str(address))
         except UserError:
             message = f"lies under {parts[0]!r}, which cannot be the name of a class; copy it to another key"
             refused = Refused(message, Reason.FILE)
@@ -110,7 +116,7 @@ def _take(
     _put(contents, path, refused or found)
 
 
-def _from_table(address: S3Address, bucket: Bucket, spool: Path, has_labels: bool) -> Contents:
+def _from_table(address: S3Address, bucket: Bucket, spool: Path, has_labels: bool, rule: LabelRule) -> Contents:
     table = bucket.find(address.key)
     if table is None:
         raise UserError(f"{address}: there is no such object; correct the key")
@@ -131,7 +137,7 @@ def _from_table(address: S3Address, bucket: Bucket, spool: Path, has_labels: boo
         keys[place] = key
         return place
 
-    claims = read_table(path, has_labels=has_labels, name=str(address), find=find)
+    claims = read_table(path, has_labels=has_labels, name=str(address), find=find, rule=rule)
     path.unlink()
     contents = Contents([replace(claim, uri=str(S3Address(address.bucket, keys[claim.path]))) for claim in claims])
     listed = {found.key: found for found in bucket.listed(prefix)}

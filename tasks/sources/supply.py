@@ -7,6 +7,7 @@ from typing import Protocol
 
 from models.errors import UserError
 from tasks.layouts.claim import Claim
+from tasks.layouts.rule import LabelRule
 from tasks.params import IngestParams, SplitParams
 from tasks.sources.address import S3Address, Source
 from tasks.sources.brought import Brought, Fingerprints
@@ -51,8 +52,14 @@ def supply_of(
         UserError: There is nothing to read, or the source contradicts itself.
     """
     if isinstance(source, Path):
-        official = ingest.official_split
-        claims = read_claims(source, has_labels=has_labels, layout=ingest.layout, official=official, split=split)
+        claims = read_claims(
+            source,
+            has_labels=has_labels,
+            layout=ingest.layout,
+            official=ingest.official_split,
+            split=split,
+            rule=_rule(ingest),
+        )
         return nullcontext(_Files(claims, Limits.of(ingest.limits)))
     if ingest.layout not in _LAYOUTS:
         raise UserError(
@@ -68,6 +75,10 @@ def supply_of(
 
 
 _LAYOUTS = ("auto", "folder", "table")
+
+
+def _rule(ingest: IngestParams) -> LabelRule:
+    return LabelRule(ingest.multi_label, ingest.label_separator)
 
 
 class _Files:
@@ -97,7 +108,7 @@ def _of_bucket(address: S3Address, data: Path, ingest: IngestParams, terms: str,
 
     bucket = Bucket(address.bucket, ingest.bucket)
     with spool_in(data) as spool:
-        contents = read_contents(address, bucket, spool, has_labels=has_labels)
+        contents = read_contents(address, bucket, spool, has_labels=has_labels, rule=_rule(ingest))
         ledger = Ledger(data, terms)
         try:
             yield Objects(contents, bucket, ledger, ingest)
