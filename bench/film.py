@@ -20,7 +20,7 @@ import psutil
 from bench.machine import describe
 from bench.video import write_video
 from tasks.ingest import ingest
-from tasks.params import IngestParams
+from tasks.params.data import IngestParams
 
 _WINDOW_S = 10.0
 _PART_S = 4.0

@@ -35,7 +35,7 @@ from models.saved import load_model, save_model
 from models.spec import ContinualParams, FineTuneParams, HeadParams, ModelParams
 from tasks.ingest import ingest
 from tasks.job import job
-from tasks.params import IngestParams, SplitParams
+from tasks.params.data import IngestParams, SplitParams
 from tasks.params_file import load_params
 from tasks.statistics.bootstrap import Interval, paired_source_bootstrap
 from tasks.training_clips import labelled_clip_ids

@@ -15,7 +15,7 @@ import av
 from bench.machine import describe
 from bench.video import write_video
 from tasks.ingest import ingest
-from tasks.params import IngestParams, SplitParams
+from tasks.params.data import IngestParams, SplitParams
 
 _DURATION_S = 2.0
 _FPS = 30

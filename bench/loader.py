@@ -32,7 +32,7 @@ from models.clips.shards import ClipStore
 from models.memory import keep_freed_memory
 from models.spec import AugmentParams
 from tasks.ingest import ingest
-from tasks.params import IngestParams, SplitParams
+from tasks.params.data import IngestParams, SplitParams
 
 _BATCH_SIZE = 16
 _NUM_FILES = 24

@@ -31,7 +31,8 @@ from tasks.ingest import ingest
 from tasks.labelling.choose import choose
 from tasks.labelling.draw import draw
 from tasks.labelling.outputs import Outputs
-from tasks.params import IngestParams, Params
+from tasks.params.data import IngestParams
+from tasks.params.whole import Params
 from tasks.params_file import load_params
 from tasks.settings import hush, settings
 from tasks.watch.champion import Champion, champion_of, reference_of

@@ -99,7 +99,7 @@ def _label_table(world: World) -> Callable[[], object]:
 def _splits(by: str, *, whole_files: bool = False, kept: float = 0.0) -> _Part:
     def part(world: World) -> Callable[[], object]:
         from tasks.dataset import settled
-        from tasks.params import SplitParams
+        from tasks.params.data import SplitParams
 
         clips = _manifest(world)
         unit = "source_id" if by == "source" else "clip_id"
@@ -142,7 +142,8 @@ def _validate(*, passed: float) -> _Part:
     def part(world: World) -> Callable[[], object]:
         import tasks.validation.docs  # noqa: F401 - Great Expectations is imported once, and takes what it takes
         from tasks import validate
-        from tasks.params import BaseParams, SplitParams, ValidateParams
+        from tasks.params.data import SplitParams, ValidateParams
+        from tasks.params.whole import BaseParams
         from tasks.settings import settings
         from tasks.validation.memory import Memory
 

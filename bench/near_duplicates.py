@@ -32,7 +32,8 @@ from infra.demo.video import encode
 from models.clips.manifest import read_manifest
 from models.clips.shards import ClipStore
 from tasks.ingest import ingest
-from tasks.params import NearDuplicateParams, Params
+from tasks.params.data import NearDuplicateParams
+from tasks.params.whole import Params
 from tasks.params_file import load_params
 from tasks.twins.kept import Prints, prints_of
 from tasks.twins.pairs import near_copies

@@ -14,7 +14,7 @@ import simplejpeg
 
 from models.clips.manifest import write_manifest
 from models.clips.shards import StoredClip, write_shard
-from tasks.params import SplitParams
+from tasks.params.data import SplitParams
 from tasks.split import assign_splits
 from tasks.video.clips import Recipe, Segment
 from tasks.video.identity import clip_id_of

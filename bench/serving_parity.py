@@ -20,7 +20,7 @@ from tasks import layout
 from tasks.exports.clips import ExportClips
 from tasks.exports.compare import compared
 from tasks.exports.outcome import Outcome
-from tasks.params import ExportParams
+from tasks.params.quality import ExportParams
 
 
 def main() -> None:

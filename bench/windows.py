@@ -9,7 +9,7 @@ import av
 import numpy as np
 
 from bench.machine import describe
-from tasks.params import IngestParams, WindowParams
+from tasks.params.data import IngestParams, WindowParams
 from tasks.video.clips import WHOLE, Job, Limits, Recipe, Refused
 from tasks.video.pool import declared_lengths
 from tasks.video.windows import windows_of

@@ -16,7 +16,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from flows.lost_server import leave, lost_server_in_words
-from tasks.params import LayoutName
+from tasks.params.data import LayoutName
 from tasks.process import readable, speak
 from tasks.settings import ServeSettings, hush, main_checkout
 

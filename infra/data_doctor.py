@@ -9,7 +9,7 @@ import pandas as pd
 from infra.doctor import Finding
 from models.clips.manifest import read_manifest
 from tasks import layout
-from tasks.params import SplitParams, ValidateParams
+from tasks.params.data import SplitParams, ValidateParams
 from tasks.report.results import read_quarantine
 from tasks.settings import settings
 from tasks.twins.kept import prints_of

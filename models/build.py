@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from models.adapters.record import Trained
 from models.backbones.family import Backbone, family_names, find_flavour, load_family
 from models.clips.sampling import ClipInput
+from models.depthwise.layer import use_own_kernels
 from models.heads import build_head
 from models.spec import AdapterParams, ModelParams
 from models.weights import load_weights
@@ -85,6 +86,7 @@ def build_model(params: ModelParams, num_classes: int, *, seed: int) -> VideoMod
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         backbone = family.build(flavour)
+        use_own_kernels(backbone)
         head = build_head(params.head, backbone.num_features, backbone.num_steps, num_classes)
     load_weights(backbone, params)
     return VideoModel(flavour.clip_input, backbone, head)

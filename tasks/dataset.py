@@ -17,7 +17,7 @@ from models.clips.label_sets import is_multi_label, one_row_a_label
 from models.clips.manifest import PERSON, PSEUDO, SCHEMA, manifest_note, read_manifest, write_manifest
 from models.errors import UserError
 from tasks.layout import MANIFEST
-from tasks.params import SplitParams
+from tasks.params.data import SplitParams
 from tasks.split import UnsplittableClassError, assign_splits
 
 _GUESSED = "pseudo"

@@ -29,7 +29,8 @@ from tasks.evaluation.clips import Split, loader_of, splits_of, to_device
 from tasks.evaluation.labels import measured_labels
 from tasks.evaluation.measure import ACCURACY, measure_of
 from tasks.evaluation.results import Measured
-from tasks.params import BaseParams, EvaluateParams
+from tasks.params.quality import EvaluateParams
+from tasks.params.whole import BaseParams
 from tasks.params_file import load_params
 from tasks.process import run_stage
 from tasks.statistics.bootstrap import is_rough, paired_source_bootstrap, source_bootstrap

@@ -23,7 +23,8 @@ from tasks import layout
 from tasks.exports.clips import ExportClips
 from tasks.exports.compare import compared
 from tasks.exports.outcome import Outcome, headline, summary
-from tasks.params import BaseParams, ExportParams
+from tasks.params.quality import ExportParams
+from tasks.params.whole import BaseParams
 from tasks.params_file import load_params
 from tasks.process import run_stage
 from tasks.tracking import tracked

@@ -25,7 +25,8 @@ from tasks.files import sha256_of
 from tasks.initial_weights import with_local_weights
 from tasks.job import job, job_key
 from tasks.overrides import apply_overrides
-from tasks.params import BaseParams, FinalJobParams
+from tasks.params.training import FinalJobParams
+from tasks.params.whole import BaseParams
 from tasks.params_file import load_params
 from tasks.pretrained import started_from
 from tasks.process import run_stage

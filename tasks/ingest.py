@@ -23,7 +23,7 @@ from models.errors import UserError
 from tasks.dataset import Settled, alone_in, kept_splits, known_clips, labelled, settled, store_clips, together, waits
 from tasks.labelling.table import read_label_table
 from tasks.layout import DATA, PERSON_LABELS, QUARANTINE, SHARDS
-from tasks.params import IngestParams, SplitParams
+from tasks.params.data import IngestParams, SplitParams
 from tasks.params_file import load_params
 from tasks.process import run_stage
 from tasks.sources.address import Source, source_at

@@ -36,7 +36,7 @@ from tasks.gate.ranked import Ranked
 from tasks.gate.show import show
 from tasks.gate.verdict import Verdict
 from tasks.gate.worlds import HeldOut, held_out, past_of
-from tasks.params import Params
+from tasks.params.whole import Params
 from tasks.register import content_key
 from tasks.registry.champion import observe
 from tasks.registry.client import find_version, registry

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from models.errors import UserError
 from models.spec import Section
-from tasks.params import Params
+from tasks.params.whole import Params
 
 PARAMS_FILE = Path("params.yaml")
 

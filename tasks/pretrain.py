@@ -11,7 +11,7 @@ from models.files import replacing
 from models.spec import ModelParams, PretrainParams
 from tasks import layout
 from tasks.champion_note import champion_folder
-from tasks.params import BaseParams
+from tasks.params.whole import BaseParams
 from tasks.params_file import load_params
 from tasks.pretrained import write_nothing
 from tasks.process import run_stage

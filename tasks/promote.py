@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from models.errors import UserError
 from tasks.decisions import record
 from tasks.gate.verdict import Verdict
-from tasks.params import JudgeParams, PromoteParams
+from tasks.params.quality import JudgeParams, PromoteParams
 from tasks.registry.champion import Reign, move, observe, was_champion
 from tasks.registry.client import find_version, reachable, registry, version_with_alias, versions_of
 from tasks.registry.lock import alone_with

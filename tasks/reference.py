@@ -17,7 +17,7 @@ from models.clips.shards import ClipStore
 from models.errors import UserError
 from models.saved import load_model
 from tasks import layout
-from tasks.params import BaseParams
+from tasks.params.whole import BaseParams
 from tasks.params_file import load_params
 from tasks.process import run_stage
 from tasks.report.sheets import contact_sheet

@@ -21,7 +21,7 @@ from tasks import layout
 from tasks.decisions import record
 from tasks.evaluation.measure import measure_of
 from tasks.exports.outcome import Outcome, headline, read_outcomes, summary
-from tasks.params import Params
+from tasks.params.whole import Params
 from tasks.registry.client import reachable, registry, report_link, versions_with_key
 from tasks.registry.lock import alone_with
 from tasks.registry.names import CHECKSUMS, COMMIT, DATASET, EXPORT, KEY, WEIGHTS

@@ -20,7 +20,8 @@ from tasks import layout
 from tasks.champion_note import champion_folder, start_key
 from tasks.initial_weights import with_local_weights
 from tasks.overrides import apply_overrides
-from tasks.params import BaseParams, SearchParams
+from tasks.params.training import SearchParams
+from tasks.params.whole import BaseParams
 from tasks.params_file import load_params
 from tasks.pretrained import started_from
 from tasks.process import run_stage

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from models.clips.label_sets import one_row_a_label, rarest_label
 from models.clips.manifest import SPLITS, labels_of
 from models.errors import UserError
-from tasks.params import SplitParams
+from tasks.params.data import SplitParams
 
 _MAX_MOVES = 1_000
 _LEAST_GAIN = 1e-9

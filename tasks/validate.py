@@ -19,7 +19,8 @@ from models.clips.manifest import labels_of, read_manifest
 from models.errors import UserError
 from models.files import replacing
 from tasks import layout
-from tasks.params import BaseParams, SplitParams, ValidateParams
+from tasks.params.data import SplitParams, ValidateParams
+from tasks.params.whole import BaseParams
 from tasks.params_file import load_params
 from tasks.process import run_stage
 from tasks.settings import settings

@@ -13,7 +13,7 @@ from models.saved import CARD, CLIPS, WEIGHTS, read_clip_ids
 from tasks import layout
 from tasks.champion_note import hashes_of, read_note, write_note
 from tasks.files import sha256_of
-from tasks.params import Params
+from tasks.params.whole import Params
 from tasks.params_file import load_params
 from tasks.process import run_stage
 from tasks.registry.client import find_version, model_exists, reachable, registry, version_with_alias

@@ -22,7 +22,7 @@ from filelock import FileLock, Timeout
 from models.errors import UserError
 from tasks import repository
 from tasks.layout import CHAMPION, DATA
-from tasks.params import Params
+from tasks.params.whole import Params
 from tasks.params_file import PARAMS_FILE, load_params
 from tasks.process import run_child
 from tasks.repository import git

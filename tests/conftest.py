@@ -7,12 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from xdist.scheduler import LoadFileScheduling
 
 from models.backbones.hugging_face import PACKAGE
 from tasks.settings import hush, settings
 
 hush()
+if not torch.cuda.is_available():
+    os.environ["TRITON_INTERPRET"] = "1"  # read when Triton is imported, whoever is first
 for _name in [name for name in os.environ if name.startswith(("VIDEOLOOP_", "MLFLOW_TRACKING", "PREFECT_API"))]:
     del os.environ[_name]
 

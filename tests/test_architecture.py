@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from tasks import layout
-from tasks.params import Params
+from tasks.params.whole import Params
 
 ROOT = Path(__file__).parents[1]
 STAGES: dict[str, Any] = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]

@@ -25,7 +25,7 @@ from models.spec import FineTuneParams
 from tasks.job import job
 from tasks.labelling.table import read_label_table, write_label_table
 from tasks.layout import DATA, PERSON_LABELS
-from tasks.params import Params
+from tasks.params.whole import Params
 from tasks.registry.client import find_version, registry
 from tasks.registry.names import COMMIT, MODEL_FOLDER
 from tasks.registry.trust import verified_files

@@ -27,7 +27,7 @@ from tasks.evaluation.clips import Split, loader_of, to_device
 from tasks.evaluation.measure import MEAN_AVERAGE_PRECISION as MAP
 from tasks.evaluation.measure import Measure
 from tasks.evaluation.results import Measured
-from tasks.params import EvaluateParams
+from tasks.params.quality import EvaluateParams
 from tasks.statistics.average_precision import (
     map_interval,
     mean_average_precision,

@@ -24,7 +24,7 @@ from models.spec import AnyFormat
 from tasks.exports.clips import ExportClips
 from tasks.exports.outcome import Outcome
 from tasks.gate.latency import median_latencies_ms
-from tasks.params import ExportParams
+from tasks.params.quality import ExportParams
 
 _BATCH_SIZES = (1, 8)
 _DIGITS = 6

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from tasks.gate.ranked import Ranked
 from tasks.gate.verdict import Comparison, Kind, Slice
-from tasks.params import JudgeParams
+from tasks.params.quality import JudgeParams
 from tasks.statistics.average_precision import mean_average_precision, paired_map_interval
 from tasks.statistics.bootstrap import paired_source_bootstrap
 

@@ -13,7 +13,8 @@ from models.saved import CARD, read_card
 from tasks import layout
 from tasks.gate.verdict import Slice
 from tasks.labelling.table import read_label_table
-from tasks.params import JudgeParams, WatchParams
+from tasks.params.quality import JudgeParams
+from tasks.params.watch import WatchParams
 from tasks.params_file import PARAMS_FILE
 from tasks.report.environment import visible
 from tasks.watch.window import group_of

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from tasks.gate.verdict import Cost, Slice
-from tasks.params import JudgeParams
+from tasks.params.quality import JudgeParams
 from tasks.report.environment import visible
 
 

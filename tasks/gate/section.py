@@ -8,7 +8,7 @@ from models.errors import UserError
 from tasks import layout
 from tasks.gate.plots import Row, forest
 from tasks.gate.verdict import Comparison, Slice, Verdict
-from tasks.params import JudgeParams
+from tasks.params.quality import JudgeParams
 from tasks.report.environment import page_environment
 
 _MOST_DRAWN = 12

@@ -10,7 +10,7 @@ from tasks.gate.listed import fitting, listed
 from tasks.gate.outcome import MOST_CLAUSES
 from tasks.gate.section import with_section
 from tasks.gate.verdict import Verdict
-from tasks.params import JudgeParams
+from tasks.params.quality import JudgeParams
 from tasks.registry.client import reachable
 from tasks.registry.names import VERDICT
 

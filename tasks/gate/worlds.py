@@ -17,7 +17,8 @@ from models.errors import UserError
 from models.saved import CLIPS, read_clip_ids
 from tasks import layout
 from tasks.gate.listed import listed
-from tasks.params import SplitParams, WatchParams
+from tasks.params.data import SplitParams
+from tasks.params.watch import WatchParams
 from tasks.registry.names import MODEL_FOLDER, REFERENCE
 from tasks.registry.trust import verified_files
 from tasks.report.environment import visible

@@ -18,7 +18,7 @@ from models.errors import UserError
 from tasks.dataset import alone_in, kept_splits, settled, store_clips
 from tasks.labelling.outputs import Outputs
 from tasks.layout import MANIFEST
-from tasks.params import SplitParams
+from tasks.params.data import SplitParams
 from tasks.statistics.bootstrap import Interval, source_bootstrap
 
 logger = logging.getLogger(__name__)

@@ -21,7 +21,7 @@ from tasks.layout import MANIFEST, PERSON_LABELS
 from tasks.layouts.claim import checked_label
 from tasks.layouts.cvat import read_films
 from tasks.layouts.rule import LabelRule
-from tasks.params import SplitParams
+from tasks.params.data import SplitParams
 from tasks.report.environment import visible
 
 _MOST_MISTAKES = 20

@@ -10,7 +10,7 @@ from tasks.layouts.claim import Claim
 from tasks.layouts.official import with_three_splits
 from tasks.layouts.rule import ONE_LABEL, LabelRule
 from tasks.layouts.tree import Tree
-from tasks.params import SplitParams
+from tasks.params.data import SplitParams
 from tasks.video.clips import WHOLE, Segment
 
 logger = logging.getLogger(__name__)

@@ -22,7 +22,7 @@ from models.saved import CARD, CLIPS, WEIGHTS, card_is_multi_label, load_model, 
 from models.spec import Format
 from tasks import layout
 from tasks.exports.outcome import read_outcomes
-from tasks.params import Params
+from tasks.params.whole import Params
 from tasks.registry.choose import answer_to_example
 from tasks.registry.names import EXAMPLE, EXAMPLE_ANSWER, FORMATS, MODEL_FOLDER, PREPROCESSING, REFERENCE
 from tasks.registry.serving import Preprocessing, VideoClassifier

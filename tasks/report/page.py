@@ -9,7 +9,8 @@ from typing import Any
 from models.clips.shards import ClipStore
 from models.files import replacing
 from tasks import layout
-from tasks.params import BaseParams, EvaluateParams, ReportParams
+from tasks.params.quality import EvaluateParams, ReportParams
+from tasks.params.whole import BaseParams
 from tasks.report import sections
 from tasks.report.environment import page_environment
 from tasks.report.looks import looks

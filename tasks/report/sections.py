@@ -8,7 +8,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from models.clips.manifest import SPLITS
-from tasks.params import EvaluateParams
+from tasks.params.quality import EvaluateParams
 from tasks.report import plots
 from tasks.report.facts import spread
 from tasks.report.results import Round

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from models.errors import UserError
 from tasks.layouts.claim import Claim
-from tasks.params import IngestParams
+from tasks.params.data import IngestParams
 from tasks.sources.brought import Brought
 from tasks.sources.bucket import Bucket
 from tasks.sources.keys import Contents

@@ -24,7 +24,7 @@ from botocore.exceptions import (
 )
 
 from models.errors import UserError
-from tasks.params import BucketParams
+from tasks.params.data import BucketParams
 from tasks.settings import settings
 from tasks.sources.checksums import Digest
 from tasks.sources.patience import FAILURES, Failure, GaveUp, Patience, code_of, in_words, status_of

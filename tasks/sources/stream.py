@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from models.errors import UserError
 from tasks.layouts.claim import Claim
-from tasks.params import IngestParams
+from tasks.params.data import IngestParams
 from tasks.sources.bucket import Bucket, Fetched, StoredObject
 from tasks.sources.ledger import Entry, Ledger
 from tasks.sources.patience import GaveUp

@@ -8,7 +8,7 @@ from typing import Protocol
 from models.errors import UserError
 from tasks.layouts.claim import Claim
 from tasks.layouts.rule import LabelRule
-from tasks.params import IngestParams, SplitParams
+from tasks.params.data import IngestParams, SplitParams
 from tasks.sources.address import S3Address, Source
 from tasks.sources.brought import Brought, Fingerprints
 from tasks.video.clips import Limits, Refused

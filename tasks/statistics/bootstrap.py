@@ -56,6 +56,7 @@ def source_bootstrap(
     confidence: float,
     seed: int,
     bounds: tuple[float, float] = (0.0, 1.0),
+    other_error: float = 0.0,
 ) -> Interval:
     """The mean over clips, with an interval for the mean over clips of new sources of the same kind.
 
@@ -70,6 +71,7 @@ def source_bootstrap(
         confidence: Such as 0.95.
         seed: Of the resampling.
         bounds: Smallest and largest possible value.
+        other_error: Standard error of the mean from what is not in the sources, such as the seeds of few trainings.
 
     Raises:
         ValueError: There is no clip, lengths differ, or a value is out of bounds.
@@ -88,6 +90,7 @@ def source_bootstrap(
         _standard_error(sum_S, num_clips_S, resamples, seed),
         float(scaled_N.std()) / math.sqrt(len(scaled_N)),  # were all clips independent
     )
+    error = math.hypot(error, other_error / (high - low))
     below, above = (low + (high - low) * end for end in logit_interval(mean, error, len(sum_S), confidence))
     estimate = float(values_N.mean())
     return Interval(estimate, min(below, estimate), max(above, estimate))  # rounding aside, they are in order
@@ -101,6 +104,7 @@ def paired_source_bootstrap(
     resamples: int,
     confidence: float,
     seed: int,
+    other_error: float = 0.0,
 ) -> Interval:
     """The mean of ``a - b`` over the same clips; what makes a clip hard for both drops out.
 
@@ -111,13 +115,20 @@ def paired_source_bootstrap(
         resamples: Bootstrap resamples.
         confidence: Such as 0.95.
         seed: Of the resampling.
+        other_error: As of :func:`source_bootstrap`.
 
     Raises:
         ValueError: There is no clip, lengths differ, or a value is out of bounds.
     """
     difference_N = np.asarray(a, np.float64) - np.asarray(b, np.float64)
     return source_bootstrap(
-        difference_N, source_ids, resamples=resamples, confidence=confidence, seed=seed, bounds=(-1.0, 1.0)
+        difference_N,
+        source_ids,
+        resamples=resamples,
+        confidence=confidence,
+        seed=seed,
+        bounds=(-1.0, 1.0),
+        other_error=other_error,
     )
 
 

@@ -17,7 +17,7 @@ from models.errors import UserError
 from models.spec import FineTuneParams, ModelParams
 from tasks import layout
 from tasks.overrides import apply_overrides, searchable, unknown_field
-from tasks.params import Choice, FloatRange, SearchParams
+from tasks.params.training import Choice, FloatRange, SearchParams
 
 
 def distributions(model: ModelParams, params: SearchParams) -> dict[str, BaseDistribution]:

@@ -22,7 +22,8 @@ from models.errors import UserError
 from models.spec import ModelParams
 from tasks.decisions import engine
 from tasks.files import sha256_of
-from tasks.params import BaseParams, SearchParams
+from tasks.params.training import SearchParams
+from tasks.params.whole import BaseParams
 from tasks.settings import Settings
 
 logger = logging.getLogger(__name__)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from tasks.params import NearDuplicateParams
+from tasks.params.data import NearDuplicateParams
 from tasks.twins.kept import prints_of
 from tasks.twins.pairs import near_copies
 

@@ -21,7 +21,7 @@ from great_expectations.expectations.expectation import Expectation
 from numpy.typing import NDArray
 
 from models.clips.label_sets import is_multi_label
-from tasks.params import SplitParams, ValidateParams
+from tasks.params.data import SplitParams, ValidateParams
 from tasks.validation.leaks import about_copies
 from tasks.validation.rules import about_all_clips, about_classes, about_each_clip
 

@@ -16,7 +16,7 @@ from models.clips.label_sets import is_multi_label, labels_in, one_row_a_label, 
 from models.clips.manifest import PSEUDO, SPLITS
 from models.clips.shards import read_index, verify_shard
 from models.errors import UserError
-from tasks.params import SplitParams, ValidateParams
+from tasks.params.data import SplitParams, ValidateParams
 
 _ORDER = {split: place for place, split in enumerate(SPLITS)}
 

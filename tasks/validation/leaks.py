@@ -3,7 +3,7 @@
 from great_expectations.expectations import core as gxe
 from great_expectations.expectations.expectation import Expectation
 
-from tasks.params import NearDuplicateParams
+from tasks.params.data import NearDuplicateParams
 from tasks.twins.leaks import COPIED_BY
 
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from models.clips.label_sets import is_multi_label
 from models.files import replacing
-from tasks.params import ValidateParams
+from tasks.params.data import ValidateParams
 
 _KEPT = 8
 """Sets of rules of which is remembered what passed them: branches with other limits take turns."""

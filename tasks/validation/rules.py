@@ -8,7 +8,7 @@ from great_expectations.expectations import core as gxe
 from great_expectations.expectations.expectation import Expectation
 
 from models.clips.manifest import SPLITS
-from tasks.params import SplitParams, ValidateParams
+from tasks.params.data import SplitParams, ValidateParams
 
 _KNOWN = ["clip_id", "source_id", "uri", "sha256", "shard", "row", "start_s", "end_s", "fps", "brightness", "motion"]
 

@@ -54,7 +54,7 @@ class Refused(Exception):  # noqa: N818 - a verdict on a video, not an error of 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How frames are stored, and which durations are taken; see ``tasks.params.IngestParams``."""
+    """How frames are stored, and which durations are taken; see ``tasks.params.data.IngestParams``."""
 
     short_side: int
     max_fps: float
@@ -83,7 +83,7 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Limits:
-    """What decoding one file may cost, whatever its header says; see ``tasks.params.LimitsParams``."""
+    """What decoding one file may cost, whatever its header says; see ``tasks.params.data.LimitsParams``."""
 
     max_file_gb: float = 64.0
     max_pixels: int = 8192 * 4320

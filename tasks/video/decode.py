@@ -1,6 +1,7 @@
 """Decode segments of a video file in one pass. Runs in a worker process; see ``worker.py``.
 
-Only what was decoded counts: a header's size, duration and frame rate are hints that limits are checked against.
+Only what was decoded counts: a header's size, duration and frame rate are hints that limits are checked against. What
+is neither stored nor referred to is not decoded where that can be told (``thinning.py``).
 Interlaced video is taken as it is, fields woven. Of several video streams the one that is marked as default counts,
 then the largest, then the first; a cover picture never does. Time is presentation time from the stream's start; what
 the file's own list of edits hides stays hidden.
@@ -22,6 +23,7 @@ from tasks.video.losses import Losses
 from tasks.video.opening import opened
 from tasks.video.picture import Picture
 from tasks.video.segment import ClipBuilder
+from tasks.video.thinning import Passed, Thinning, Unforeseen
 from tasks.video.transport import num_jumps as count_jumps
 
 _CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts"
@@ -52,8 +54,13 @@ def decode_open(descriptor: int, job: Job) -> Iterator[DecodedClip | Refused]:
         flaw = flaw_of(descriptor)
         if flaw is not None and flaw.reason is Reason.TRAILING:
             raise flaw
-        with _container(descriptor, job, flaw) as container:
-            yield from _fed(_Video(container, descriptor, job, flaw), waiting, flaw)
+        try:
+            with _container(descriptor, job, flaw) as container:
+                yield from _fed(_Video(container, descriptor, job, flaw, thins=True), waiting, flaw)
+        except Unforeseen:
+            waiting = deque(builder.anew() for builder in waiting)
+            with _container(descriptor, job, flaw) as container:
+                yield from _fed(_Video(container, descriptor, job, flaw), waiting, flaw)
     except Refused as refused:
         for builder in waiting:
             builder.fail(refused)
@@ -131,7 +138,7 @@ def _container(descriptor: int, job: Job, flaw: Refused | None) -> Iterator[Any]
 class _Video:
     """The one video stream of an open file that counts."""
 
-    def __init__(self, container: Any, descriptor: int, job: Job, flaw: Refused | None) -> None:
+    def __init__(self, container: Any, descriptor: int, job: Job, flaw: Refused | None, *, thins: bool = False) -> None:
         self._container = container
         self._descriptor = descriptor
         self._job = job
@@ -150,6 +157,7 @@ class _Video:
         decoder.thread_count = 1  # files are decoded side by side instead
         # AVI has no presentation times, and what is made up for it is wrong where frames are reordered.
         self._is_timeless = container.format.name == "avi"
+        self._thins = thins and decoder.codec.canonical_name == "h264" and not self._is_timeless
         self._losses = self._fresh_losses()
         self._is_from_start = True
 
@@ -179,8 +187,8 @@ class _Video:
         # Matroska counts from zero, whatever its first time stamp is.
         return None if ended_s is None else ended_s - float((self._stream.start_time or 0) * self._stream.time_base)
 
-    def pictures(self, from_s: float) -> Iterator[Picture]:
-        """Decoded frames in order of presentation, from at or before ``from_s``."""
+    def pictures(self, from_s: float) -> Iterator[Picture | Passed]:
+        """Frames in order of presentation, from at or before ``from_s``; of some that are not stored only the time."""
         origin = None if self._is_timeless else self._stream.start_time
         if origin is not None and from_s >= _SEEK_FROM_S:
             self._container.seek(origin + int(from_s / self._stream.time_base), stream=self._stream)
@@ -195,12 +203,18 @@ class _Video:
             self._is_from_start = True
         yield from self._decoded(origin)
 
-    def _decoded(self, origin: int | None) -> Iterator[Picture]:
+    def _decoded(self, origin: int | None) -> Iterator[Picture | Passed]:
         self._losses = losses = self._fresh_losses()
         tick, reached_s, stamps = self._stream.time_base, 0.0, _Stamps(decoding_order=self._is_timeless)
         pixels_left = self._job.limits.max_decoded_gigapixels * 1e9 * len(self._job.segments)
+        decoder = self._stream.codec_context
+        thinning = Thinning(self._job.segments, self._job.recipe, decoder.extradata, is_on=self._thins)
         try:
             for packet in self._container.demux(self._stream):
+                if thinning.passes(packet, origin):
+                    losses.passed()
+                    pixels_left -= decoder.width * decoder.height
+                    continue
                 losses.given(packet)
                 for frame in packet.decode():
                     losses.back(frame)
@@ -212,7 +226,9 @@ class _Video:
                     origin = stamp if origin is None else origin
                     reached_s = (stamp - origin) * tick.numerator / tick.denominator
                     damaged = bool(frame.is_corrupt or packet.is_corrupt)
+                    yield from thinning.before(reached_s, is_interlaced=frame.interlaced_frame)
                     yield Picture(frame, reached_s, self._stream, self._job.recipe, damaged=damaged)
+            yield from thinning.rest()
         except av.FFmpegError as error:
             _check_memory(error)
             message = f"cannot be decoded beyond {reached_s:.2f} s: {error.strerror}"

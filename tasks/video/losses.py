@@ -45,6 +45,10 @@ class Losses:
         if packet.pts is not None:
             self._waiting.add(packet.pts)
 
+    def passed(self) -> None:
+        """A packet was read that need not be decoded."""
+        self.num_read += 1
+
     def back(self, frame: Any) -> None:
         """A frame came out of it."""
         self._num_frames += 1

@@ -8,6 +8,7 @@ import numpy as np
 from tasks.video.clips import DecodedClip, Facts, Reason, Recipe, Refused, Segment
 from tasks.video.measure import Light
 from tasks.video.picture import Picture
+from tasks.video.thinning import Passed, Unforeseen, tick_of
 
 _EPSILON_S = 1e-6
 # Tables carry rounded times, and a container's duration may count the last frame or not.
@@ -24,6 +25,7 @@ class ClipBuilder:
 
     def __init__(self, segment: Segment, recipe: Recipe) -> None:
         self.start_s = segment.start_s
+        self._segment = segment
         self._end_s = segment.end_s
         self._recipe = recipe
         self._outcome: DecodedClip | Refused | None = None
@@ -33,6 +35,10 @@ class ClipBuilder:
         self._kept_s: list[float] = []
         self._frames: list[bytes] = []
         self._light = Light()
+
+    def anew(self) -> "ClipBuilder":
+        """One that has seen nothing."""
+        return ClipBuilder(self._segment, self._recipe)
 
     @property
     def done(self) -> bool:
@@ -65,8 +71,12 @@ class ClipBuilder:
             elif declared_s is not None and declared_s - self.start_s > self._recipe.max_duration_s:
                 self._recipe.check_duration(declared_s - self.start_s)
 
-    def add(self, picture: Picture) -> None:
-        """Take a frame, which may lie outside the segment."""
+    def add(self, picture: Picture | Passed) -> None:
+        """Take a frame, which may lie outside the segment.
+
+        Raises:
+            Unforeseen: It was passed, and should be stored.
+        """
         if self.done:
             return
         if picture.time_s < self.start_s - _EPSILON_S:
@@ -99,7 +109,12 @@ class ClipBuilder:
         except Refused as refused:
             self.fail(refused)
 
-    def _take(self, picture: Picture) -> None:
+    def _take(self, picture: Picture | Passed) -> None:
+        if isinstance(picture, Passed):
+            if self._is_due(picture.time_s):
+                raise Unforeseen
+            self._see(picture.time_s)
+            return
         if picture.damaged:
             raise Refused(f"is damaged at {picture.time_s:.2f} s", Reason.DAMAGED)
         if self._first is None:
@@ -109,21 +124,24 @@ class ClipBuilder:
         if self._seen_s and picture.time_s <= self._seen_s[-1]:
             self._num_disordered += 1
             return
-        self._seen_s.append(picture.time_s)
-        # The cap holds while decoding too: a header may lie.
-        if picture.time_s - self.start_s > self._recipe.max_duration_s:
-            self._recipe.check_duration(picture.time_s - self.start_s)
+        self._see(picture.time_s)
         if self._is_due(picture.time_s):
             self._kept_s.append(picture.time_s - self.start_s)
             self._frames.append(picture.jpeg)
             self._light.add(picture.luma)
 
+    def _see(self, time_s: float) -> None:
+        self._seen_s.append(time_s)
+        # The cap holds while decoding too: a header may lie.
+        if time_s - self.start_s > self._recipe.max_duration_s:
+            self._recipe.check_duration(time_s - self.start_s)
+
     def _is_due(self, time_s: float) -> bool:
         # At most one frame in each tick of max_fps: an even thinning, whatever the rate of the source.
         if not self._kept_s:
             return True
-        last_tick = int(self._kept_s[-1] * self._recipe.max_fps + _EPSILON_S)
-        return int((time_s - self.start_s) * self._recipe.max_fps + _EPSILON_S) > last_tick
+        max_fps = self._recipe.max_fps
+        return tick_of(time_s - self.start_s, max_fps) > tick_of(self._kept_s[-1], max_fps)
 
     def _checked_end(self, ended_s: float, declared_s: float | None) -> float:
         if declared_s is not None and ended_s < _TRUNCATED_SHARE * declared_s - _END_TOLERANCE_S:

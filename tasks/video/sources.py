@@ -17,7 +17,7 @@ from tasks.layouts.something import SOMETHING
 from tasks.layouts.table import TABLE_NAMES, TABLE_SUFFIXES, read_table
 from tasks.layouts.tree import Tree, tree_of
 from tasks.layouts.ucf101 import UCF101
-from tasks.params import LayoutName, SplitParams
+from tasks.params.data import LayoutName, SplitParams
 
 logger = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from models.errors import UserError
-from tasks.params import IngestParams, SplitParams, WindowParams
+from tasks.params.data import IngestParams, SplitParams, WindowParams
 from tasks.video.clips import Reason, Refused, Segment
 from tasks.video.identity import Candidate, clip_id_of
 from tasks.video.quarantine import Rejected

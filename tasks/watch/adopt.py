@@ -10,7 +10,7 @@ from models.clips.shards import ClipStore, StoredClip, read_index, write_shard
 from tasks.dataset import alone_in, kept_splits, known_clips, labelled, settled, store_clips, together
 from tasks.labelling.table import read_label_table
 from tasks.layout import MANIFEST, PERSON_LABELS, SHARDS
-from tasks.params import IngestParams, SplitParams
+from tasks.params.data import IngestParams, SplitParams
 from tasks.video.clips import Recipe
 from tasks.video.shelf import storage_key
 from tasks.watch.place import incoming_folder

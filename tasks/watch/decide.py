@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
-from tasks.params import WatchParams
+from tasks.params.watch import WatchParams
 from tasks.watch.findings import Findings, Group, Harm
 
 Action = Literal["nothing", "label", "retrain"]

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.labelling.outputs import Outputs
-from tasks.params import WatchParams
+from tasks.params.watch import WatchParams
 from tasks.statistics.harm import measured_drop
 from tasks.statistics.outcome import Abstained
 from tasks.statistics.thresholded_confidence import estimated_accuracy

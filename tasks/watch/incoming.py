@@ -22,7 +22,7 @@ from tasks.ingest import ingest
 from tasks.labelling.outputs import Outputs, read_outputs, write_outputs
 from tasks.labelling.table import read_label_table
 from tasks.layout import MANIFEST, PERSON_LABELS
-from tasks.params import IngestParams
+from tasks.params.data import IngestParams
 from tasks.settings import main_checkout
 from tasks.sources.address import Source
 from tasks.watch.champion import Champion

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tasks.labelling.outputs import Outputs
-from tasks.params import WatchParams
+from tasks.params.watch import WatchParams
 from tasks.statistics.bbsd import bbsd
 from tasks.statistics.delay import detection_delay
 from tasks.statistics.kolmogorov_smirnov import ColumnTests

@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from models.errors import UserError
 from models.files import replacing
 from tasks.labelling.outputs import Outputs
-from tasks.params import WatchParams
+from tasks.params.watch import WatchParams
 from tasks.statistics.sequential import start_watch
 from tasks.statistics.source_days import Projection, fit_projection, source_days
 from tasks.statistics.strangeness import num_views

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.labelling.outputs import Outputs
-from tasks.params import WatchParams
+from tasks.params.watch import WatchParams
 from tasks.statistics.label_shift import LabelShift, label_shift
 from tasks.statistics.outcome import Abstained
 from tasks.watch.findings import Figure, Frequency, Mix

@@ -18,7 +18,7 @@ from models.files import replacing
 from tasks.decisions import Decision, decisions
 from tasks.labelling.outputs import Outputs
 from tasks.layout import MANIFEST, SHARDS
-from tasks.params import Params
+from tasks.params.whole import Params
 from tasks.registry.client import registry
 from tasks.report.environment import page_environment
 from tasks.report.sheets import Picture, contact_sheet, frame_width

@@ -24,7 +24,7 @@ from tasks.labelling.outputs import Outputs
 from tasks.labelling.pseudo import Threshold, calibrated_threshold, pseudo_label
 from tasks.labelling.table import read_label_table
 from tasks.layout import MANIFEST, PERSON_LABELS
-from tasks.params import Params
+from tasks.params.whole import Params
 from tasks.video.clips import Recipe
 from tasks.watch.adopt import adopt
 from tasks.watch.champion import Champion, champion_if_any, reference_of

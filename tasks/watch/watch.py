@@ -17,7 +17,7 @@ from tasks.decisions import Decision, decision, decisions, record
 from tasks.labelling.request import clips_of, request
 from tasks.labelling.table import read_label_table
 from tasks.layout import PERSON_LABELS
-from tasks.params import Params
+from tasks.params.whole import Params
 from tasks.settings import main_checkout
 from tasks.sources.address import Source
 from tasks.watch.champion import Champion, champion_if_any, reference_of

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from models.errors import UserError
 from tasks.labelling.outputs import Outputs
 from tasks.labelling.request import asked_in, chosen_in
-from tasks.params import WatchParams
+from tasks.params.watch import WatchParams
 from tasks.watch.champion import Champion
 from tasks.watch.incoming import came_in, seen_by
 from tasks.watch.memory import day_of

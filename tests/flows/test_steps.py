@@ -3,7 +3,7 @@ from types import SimpleNamespace
 import pytest
 
 from flows.steps import introduce
-from tasks.params import JudgeParams
+from tasks.params.quality import JudgeParams
 from tasks.promote import promote
 from tasks.registry.client import registry, version_with_alias
 from tasks.summary import Timed

@@ -6,7 +6,7 @@ from flows import steps
 from flows.train import train
 from models.errors import UserError
 from tasks import layout
-from tasks.params import JudgeParams
+from tasks.params.quality import JudgeParams
 from tests.support.dataset import write_dataset
 from tests.support.rounds import params_of
 

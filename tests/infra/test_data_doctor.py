@@ -5,7 +5,7 @@ from infra.data_doctor import examine_data
 from models.clips.manifest import write_manifest
 from models.clips.shards import StoredClip, write_shard
 from models.errors import UserError
-from tasks.params import SplitParams, ValidateParams
+from tasks.params.data import SplitParams, ValidateParams
 from tests.support.scenes import FPS, film, stored, times_s
 
 FACTS = {

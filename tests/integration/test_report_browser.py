@@ -8,7 +8,8 @@ from playwright.sync_api import Browser
 
 from tasks import layout
 from tasks.gate.section import with_section
-from tasks.params import BaseParams, EvaluateParams, JudgeParams, ReportParams
+from tasks.params.quality import EvaluateParams, JudgeParams, ReportParams
+from tasks.params.whole import BaseParams
 from tasks.report.page import report
 from tests.support.browser import CONTRAST, chromium, opened
 from tests.support.results import HOSTILE, LABELS, write_results

@@ -25,7 +25,7 @@ _SEARCH = """
 import signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
 from pathlib import Path
-from tasks.params import BaseParams
+from tasks.params.whole import BaseParams
 from tasks.process import speak
 from tasks.search import search
 from tasks.studies.launch import Launcher

@@ -9,7 +9,7 @@ from typing import Any
 from models.clips.manifest import read_manifest
 from models.clips.shards import verify_shard
 from tasks.ingest import ingest
-from tasks.params import BucketParams, IngestParams, SplitParams
+from tasks.params.data import BucketParams, IngestParams, SplitParams
 from tasks.sources.address import S3Address
 from tests.support.videos import pictures, write_video
 

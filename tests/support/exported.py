@@ -6,7 +6,8 @@ import pytest
 
 from tasks import layout
 from tasks.export import export
-from tasks.params import BaseParams, ExportParams
+from tasks.params.quality import ExportParams
+from tasks.params.whole import BaseParams
 
 EASY = ExportParams(int8_max_accuracy_drop=1.0, int8_max_shift=100.0, calibration_clips=8, check_clips=6)
 """Accepts whatever answers."""

@@ -8,7 +8,7 @@ import pandas as pd
 from models.clips.manifest import read_manifest
 from tasks.dataset import store_clips
 from tasks.labelling.outputs import Outputs
-from tasks.params import SplitParams
+from tasks.params.data import SplitParams
 from tests.support.dataset import write_dataset
 
 SPLIT, SEED = SplitParams(), 0

@@ -15,7 +15,8 @@ from models.predict import predict
 from models.saved import save_model
 from models.spec import HeadParams, ModelParams
 from tasks import layout
-from tasks.params import BaseParams, IngestParams, Params
+from tasks.params.data import IngestParams
+from tasks.params.whole import BaseParams, Params
 from tests.support.dataset import write_dataset
 
 LABELS = ["left", "right"]

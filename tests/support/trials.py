@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from models.spec import FineTuneParams, ModelParams
-from tasks.params import SearchParams
+from tasks.params.training import SearchParams
 
 MODEL = ModelParams.model_validate({"family": "c3d", "flavour": "debug", "head": {"name": "linear", "dropout": 0.2}})
 JOB = FineTuneParams(method="head", epochs=5, lr=0.01, early_stopping_patience=0)

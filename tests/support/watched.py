@@ -16,7 +16,8 @@ from models.clips.manifest import SCHEMA, read_manifest, write_manifest
 from models.clips.shards import StoredClip, write_shard
 from models.saved import load_model, save_model
 from tasks.decisions import record
-from tasks.params import Params, WatchParams
+from tasks.params.watch import WatchParams
+from tasks.params.whole import Params
 from tasks.reference import reference
 from tasks.registry.client import registry
 from tasks.registry.names import CHAMPION, CHECKSUMS, KEY, MODEL_FOLDER, PREPROCESSING, REFERENCE

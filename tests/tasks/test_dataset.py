@@ -7,7 +7,7 @@ import pytest
 from models.clips.manifest import PERSON, PSEUDO, manifest_note
 from models.errors import UserError
 from tasks.dataset import alone_in, kept_splits, labelled, settled, store_clips
-from tasks.params import SplitParams
+from tasks.params.data import SplitParams
 from tests.support.questions import SEED, SPLIT, write_half_labelled
 
 GIVEN = SplitParams(by="given")

@@ -22,7 +22,8 @@ from models.spec import ModelParams
 from tasks import evaluate as stage
 from tasks import layout
 from tasks.evaluate import evaluate
-from tasks.params import BaseParams, EvaluateParams
+from tasks.params.quality import EvaluateParams
+from tasks.params.whole import BaseParams
 from tests.support.dataset import write_dataset
 
 ROOT = Path(__file__).parents[2]

@@ -14,7 +14,7 @@ from tasks import layout
 from tasks.exports.clips import ExportClips
 from tasks.exports.compare import compared
 from tasks.exports.outcome import fastest_first, headline, read_outcomes, summary
-from tasks.params import ExportParams
+from tasks.params.quality import ExportParams
 from tests.support.exported import EASY, export_round
 from tests.support.registries import own_home
 from tests.support.rounds import LABELS, MODEL, write_round

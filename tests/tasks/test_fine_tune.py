@@ -10,7 +10,8 @@ from models.saved import read_card, read_clip_ids
 from models.spec import ContinualParams
 from tasks.fine_tune import fine_tune
 from tasks.overrides import searchable
-from tasks.params import BaseParams, FinalJobParams
+from tasks.params.training import FinalJobParams
+from tasks.params.whole import BaseParams
 from tasks.training_clips import labelled_clip_ids
 from tests.support.champions import JOB, MODEL, write_champion
 from tests.support.dataset import write_dataset

@@ -17,7 +17,7 @@ from models.clips.shards import ClipStore, verify_shard
 from models.errors import UserError
 from tasks.ingest import IngestSummary, ingest
 from tasks.labelling.table import write_label_table
-from tasks.params import IngestParams, SplitParams
+from tasks.params.data import IngestParams, SplitParams
 from tests.support.videos import flipped, pictures, truncated, write_sound, write_video
 
 PARAMS = IngestParams(short_side=32, max_fps=10, min_duration_s=0.5, max_duration_s=5, clips_per_shard=4)

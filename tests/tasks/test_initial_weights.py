@@ -14,7 +14,8 @@ from tasks import layout
 from tasks.fine_tune import fine_tune
 from tasks.initial_weights import with_local_weights
 from tasks.job import job_key
-from tasks.params import BaseParams, FinalJobParams
+from tasks.params.training import FinalJobParams
+from tasks.params.whole import BaseParams
 from tasks.promote import promote
 from tasks.register import register
 from tests.support.champions import JOB

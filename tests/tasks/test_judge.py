@@ -14,7 +14,8 @@ from tasks import layout
 from tasks.decisions import decisions, record
 from tasks.gate.verdict import Verdict
 from tasks.judge import judge
-from tasks.params import JudgeParams, WatchParams
+from tasks.params.quality import JudgeParams
+from tasks.params.watch import WatchParams
 from tasks.promote import promote
 from tasks.register import register
 from tasks.registry.client import registry

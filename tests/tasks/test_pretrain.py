@@ -13,7 +13,7 @@ from models.errors import UserError
 from models.pretrain.views import Views
 from models.spec import AugmentParams, ModelParams, PretrainParams
 from tasks.job import pretraining_key
-from tasks.params import BaseParams
+from tasks.params.whole import BaseParams
 from tasks.pretrain import pretrain
 from tasks.pretrained import started_from, write_nothing
 from tests.support.dataset import write_dataset

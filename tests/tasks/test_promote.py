@@ -7,7 +7,7 @@ import pytest
 from models.errors import UserError
 from tasks import promote as module
 from tasks.decisions import decisions
-from tasks.params import JudgeParams, PromoteParams
+from tasks.params.quality import JudgeParams, PromoteParams
 from tasks.promote import introduce, promote, promote_clear_win, rollback, set_challenger
 from tasks.registry.client import registry, version_with_alias
 from tasks.registry.lock import alone_with

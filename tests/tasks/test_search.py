@@ -7,7 +7,7 @@ import pytest
 
 from models.errors import UserError
 from models.spec import ContinualParams
-from tasks.params import BaseParams
+from tasks.params.whole import BaseParams
 from tasks.search import search
 from tasks.settings import settings
 from tasks.studies.launch import Launcher

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from models.clips.manifest import SPLITS
 from models.errors import UserError
-from tasks.params import SplitParams
+from tasks.params.data import SplitParams
 from tasks.split import assign_splits
 
 BY_SOURCE, BY_TIME, GIVEN = (SplitParams(by=by, val=0.2, test=0.25) for by in ("source", "time", "given"))

@@ -11,7 +11,8 @@ import pytest
 from models.clips.manifest import read_manifest, write_manifest
 from models.clips.shards import StoredClip, write_shard
 from models.errors import UserError
-from tasks.params import BaseParams, NearDuplicateParams, SplitParams, ValidateParams
+from tasks.params.data import NearDuplicateParams, SplitParams, ValidateParams
+from tasks.params.whole import BaseParams
 from tasks.validate import failure_table, validate
 from tasks.validation.facts import class_facts, clip_facts
 from tests.support.scenes import FPS, film, stored, times_s

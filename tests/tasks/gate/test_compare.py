@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from tasks.gate.compare import slices, worlds
-from tasks.params import JudgeParams
+from tasks.params.quality import JudgeParams
 
 PARAMS = JudgeParams(bootstrap=200, class_floors={"wave": 0.9}, group_floors={"yard": 0.7}, floor_clips=8)
 SOURCES = [f"cam-{number}" for number in range(12)]

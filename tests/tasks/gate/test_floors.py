@@ -6,7 +6,8 @@ from models.errors import UserError
 from models.saved import CARD
 from tasks import layout
 from tasks.gate.floors import demand_known_floors, idle_floors
-from tasks.params import JudgeParams, WatchParams
+from tasks.params.quality import JudgeParams
+from tasks.params.watch import WatchParams
 from tests.support.dataset import write_dataset
 from tests.support.rounds import MODEL
 from tests.support.verdicts import part

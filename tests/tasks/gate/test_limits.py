@@ -4,7 +4,7 @@ import pytest
 
 from tasks.gate.limits import breaches, tolerated
 from tasks.gate.verdict import Cost, Slice
-from tasks.params import JudgeParams
+from tasks.params.quality import JudgeParams
 from tests.support.verdicts import part
 
 CHEAP = Cost(30.0, 12.0, 30.0, 12.0)

@@ -7,7 +7,7 @@ from models.errors import UserError
 from tasks.gate.plots import Row, forest
 from tasks.gate.section import section, with_section
 from tasks.gate.verdict import Comparison, Cost, Verdict
-from tasks.params import JudgeParams
+from tasks.params.quality import JudgeParams
 from tests.support.verdicts import comparison, part, verdict
 
 PARAMS = JudgeParams()

@@ -7,7 +7,8 @@ from models.clips.manifest import read_manifest, write_manifest
 from models.errors import UserError
 from tasks import layout
 from tasks.gate.worlds import Past, held_out
-from tasks.params import SplitParams, WatchParams
+from tasks.params.data import SplitParams
+from tasks.params.watch import WatchParams
 from tests.support.dataset import write_dataset
 from tests.support.registries import own_home
 

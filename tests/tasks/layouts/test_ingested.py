@@ -7,7 +7,7 @@ import pytest
 
 from models.clips.manifest import read_manifest
 from tasks.ingest import ingest
-from tasks.params import IngestParams, SplitParams
+from tasks.params.data import IngestParams, SplitParams
 from tests.support import layouts
 from tests.support.videos import pictures, write_video
 

@@ -7,7 +7,7 @@ import pytest
 
 from models.errors import UserError
 from tasks.layouts.claim import Claim
-from tasks.params import SplitParams
+from tasks.params.data import SplitParams
 from tasks.video.clips import Segment
 from tasks.video.sources import read_claims
 from tests.support import layouts

@@ -7,7 +7,7 @@ from models.clips.manifest import read_manifest
 from models.errors import UserError
 from models.predict import predict
 from tasks.ingest import ingest
-from tasks.params import IngestParams, SplitParams
+from tasks.params.data import IngestParams, SplitParams
 from tasks.registry.serving import Preprocessing, VideoClassifier
 from tasks.video.clips import Recipe
 from tests.support.films import write_film

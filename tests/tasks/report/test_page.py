@@ -13,7 +13,8 @@ import yaml
 
 from models.errors import UserError
 from tasks import layout
-from tasks.params import BaseParams, EvaluateParams, ReportParams
+from tasks.params.quality import EvaluateParams, ReportParams
+from tasks.params.whole import BaseParams
 from tasks.report import __main__ as stage
 from tasks.report.page import report
 from tests.support.results import HOSTILE, LABELS, write_results

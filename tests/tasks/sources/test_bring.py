@@ -9,7 +9,7 @@ import pytest
 from models.clips.manifest import read_manifest
 from models.errors import UserError
 from tasks.ingest import IngestSummary, ingest
-from tasks.params import BucketParams, IngestParams
+from tasks.params.data import BucketParams, IngestParams
 from tasks.sources.address import source_at
 from tasks.sources.bucket import Bucket, Fetched, StoredObject
 from tests.support.videos import pictures, write_video

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from models.errors import UserError
-from tasks.params import BucketParams
+from tasks.params.data import BucketParams
 from tasks.process import readable
 from tasks.sources.bucket import Bucket, StoredObject
 from tasks.video.clips import Refused

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from models.errors import UserError
-from tasks.params import BucketParams
+from tasks.params.data import BucketParams
 from tasks.sources.address import source_at
 from tasks.sources.bucket import Bucket
 from tasks.sources.keys import Contents, read_contents

@@ -25,6 +25,21 @@ def test_new_sources_fall_into_the_interval_as_often_as_promised(num_sources: in
     assert held > 0.95 - 3 * np.sqrt(0.95 * 0.05 / len(worlds))
 
 
+def test_new_sources_and_new_seeds_fall_into_the_interval_as_often_as_promised():
+    rng, num_seeds, num_worlds = np.random.default_rng(3), 5, 150
+    held = {True: 0, False: 0}
+    for _ in range(num_worlds):
+        source_ids = np.repeat(np.arange(30), 12)
+        rate_N = 0.8 + rng.normal(0, 0.05, 30)[source_ids]
+        seed_S1 = rng.normal(0, 0.06, (num_seeds, 1))
+        right_SN = rng.random((num_seeds, len(source_ids))) < rate_N + seed_S1
+        seeds_error = right_SN.mean(1).std(ddof=1) / np.sqrt(num_seeds)
+        for knows_seeds, error in ((True, seeds_error), (False, 0.0)):
+            interval = source_bootstrap(right_SN.mean(0), source_ids, **SAMPLING, other_error=error)
+            held[knows_seeds] += interval.low <= 0.8 <= interval.high
+    assert held[True] / num_worlds > 0.9 > held[False] / num_worlds
+
+
 def test_differences_of_paired_models_fall_into_the_interval_as_often_as_promised():
     rng = np.random.default_rng(1)
     held = []

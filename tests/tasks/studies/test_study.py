@@ -6,7 +6,7 @@ import pytest
 from optuna.trial import TrialState
 
 from models.errors import UserError
-from tasks.params import BaseParams
+from tasks.params.whole import BaseParams
 from tasks.settings import Settings, settings
 from tasks.studies.space import default_values, distributions
 from tasks.studies.study import Study, accuracy_of, error_of, is_default, open_study, study_key

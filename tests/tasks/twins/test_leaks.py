@@ -2,7 +2,7 @@ import pandas as pd
 import pytest
 
 from models.clips.shards import StoredClip, write_shard
-from tasks.params import NearDuplicateParams
+from tasks.params.data import NearDuplicateParams
 from tasks.twins.kept import prints_of
 from tasks.twins.leaks import contradicting, copies, leaking, with_copies
 from tests.support.scenes import FPS, film, stored, times_s

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from bench.rows import described
-from tasks.params import SplitParams, ValidateParams
+from tasks.params.data import SplitParams, ValidateParams
 from tasks.validation.docs import write_docs
 from tasks.validation.expectations import ROWS_KEPT, Outcome, check
 from tasks.validation.facts import class_facts, clip_facts

@@ -11,7 +11,8 @@ import pytest
 from models.clips.manifest import read_manifest, write_manifest
 from models.clips.shards import StoredClip, verify_shard, write_shard
 from models.errors import UserError
-from tasks.params import BaseParams, SplitParams, ValidateParams
+from tasks.params.data import SplitParams, ValidateParams
+from tasks.params.whole import BaseParams
 from tasks.validate import validate
 from tasks.validation import facts
 from tasks.validation.memory import Memory

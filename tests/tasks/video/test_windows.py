@@ -8,7 +8,7 @@ import pytest
 from models.clips.manifest import read_manifest
 from models.errors import UserError
 from tasks.ingest import ingest
-from tasks.params import IngestParams, SplitParams, WindowParams
+from tasks.params.data import IngestParams, SplitParams, WindowParams
 from tasks.video.clips import WHOLE, Job, Segment
 from tasks.video.pool import Outcomes
 from tasks.video.windows import check_windows, windows_of

@@ -4,7 +4,7 @@ import pytest
 from models.clips.manifest import read_manifest
 from models.clips.shards import ClipStore
 from tasks.dataset import store_clips
-from tasks.params import IngestParams, SplitParams
+from tasks.params.data import IngestParams, SplitParams
 from tasks.watch.adopt import adopt, named_in
 from tasks.watch.place import incoming_folder
 from tests.support.watched import RECIPE, Clips, cameras, write_clips

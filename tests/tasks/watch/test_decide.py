@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tasks.params import WatchParams
+from tasks.params.watch import WatchParams
 from tasks.watch.decide import REPAIRED, Past, decide
 from tasks.watch.findings import OVERALL, Figure, Findings, Group, Harm, Inherited
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pandas as pd
 import pytest
 
-from tasks.params import IngestParams
+from tasks.params.data import IngestParams
 from tasks.watch.champion import champion_of
 from tasks.watch.incoming import came_in, seen_by, take_in
 from tests.support.films import write_film

@@ -3,7 +3,7 @@ import pandas as pd
 from scipy.special import softmax
 
 from tasks.labelling.outputs import Outputs
-from tasks.params import WatchParams
+from tasks.params.watch import WatchParams
 from tasks.watch.findings import Mix
 from tasks.watch.mix import class_mix
 

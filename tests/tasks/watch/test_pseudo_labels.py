@@ -9,7 +9,8 @@ from flows import steps
 from models.clips.manifest import PERSON, PSEUDO, read_manifest
 from tasks.dataset import kept_splits, settled, store_clips
 from tasks.decisions import decisions
-from tasks.params import IngestParams, PseudoParams, SplitParams
+from tasks.params.data import IngestParams, SplitParams
+from tasks.params.watch import PseudoParams
 from tasks.watch.champion import champion_of
 from tasks.watch.findings import OVERALL, Findings, Group
 from tasks.watch.memory import memory_file, past_findings

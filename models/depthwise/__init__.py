@@ -1,0 +1,1 @@
+"""Depthwise 3D convolution on a GPU at the speed of its memory."""

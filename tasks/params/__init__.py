@@ -1,0 +1,1 @@
+"""params.yaml, typed: every knob that changes a result. Sections carry the names of the stages that read them."""
