@@ -3,8 +3,8 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 DEMO := .videoloop/demo
-# Processes that share the tests: one takes those that start servers, in turn, the others the rest.
-WORKERS ?= 2
+# Processes that share the tests, a file at a time: one more than two cores, since tests of servers wait much of the time.
+WORKERS ?= 3
 # A round ends in a commit. On a machine where Git knows nobody, the demonstration commits as itself.
 export GIT_AUTHOR_NAME ?= $(shell git config user.name || echo "videoloop demonstration")
 export GIT_AUTHOR_EMAIL ?= $(shell git config user.email || echo demo@localhost)

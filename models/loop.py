@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from torch.utils import deterministic
 
 from models.average import WeightAverage
+from models.batch_norm import batch_norm_together
 from models.build import VideoModel
 from models.checkpoint import Checkpoints
 from models.errors import DivergedError
@@ -117,7 +118,8 @@ def fit(
     """
     keep_freed_memory()
     group = group or Group()
-    with _reproducible(model, params.num_threads, seed, group):
+    together = batch_norm_together(model, group if params.sync_batch_norm else Group(), compiled=params.compile)
+    with _reproducible(model, params.num_threads, seed, group), together:
         checkpoints = Checkpoints(checkpoint, checkpoint_s) if checkpoint else None
         run = _Run(
             model, params, objective or build_objective(params, multi_label=model.multi_label), group, checkpoints

@@ -21,10 +21,14 @@ class Group:
     Args:
         share: This one's part.
         control: A group over which numbers on the CPU are exchanged, without waiting for the device.
+
+    Attributes:
+        num_clips: In this process's part of the batch that is under way; 0 while one stands in that counts nothing.
     """
 
     def __init__(self, share: Share = ALONE, control: Any = None) -> None:
         self.share = share
+        self.num_clips = 0
         self._control = control
 
     @property
@@ -40,8 +44,7 @@ class Group:
         counts = [num_clips, *(float(weight.grad is not None) for weight in trained)]
         sums = [torch.zeros_like(each) if each.grad is None else each.grad * num_clips for each in trained]
         device = trained[0].device
-        flat = torch.cat([*(each.reshape(-1) for each in sums), torch.tensor(counts, device=device)])
-        distributed.all_reduce(flat)
+        flat = self.summed(torch.cat([*(each.reshape(-1) for each in sums), torch.tensor(counts, device=device)]))
         tail = len(flat) - len(counts)
         has_gradient = (flat[tail + 1 :] > 0).tolist()
         start = 0
@@ -58,6 +61,17 @@ class Group:
             if buffer.is_floating_point():
                 distributed.all_reduce(buffer)
                 buffer /= self.share.of
+
+    def stacked(self, tensor: Tensor) -> Tensor:
+        """The tensors of all processes, of the same shape and where they compute, one after the other."""
+        tensors = [torch.empty_like(tensor) for _ in range(self.share.of)]
+        distributed.all_gather(tensors, tensor)
+        return torch.stack(tensors)
+
+    def summed(self, tensor: Tensor) -> Tensor:
+        """The sum over processes, in place of ``tensor``."""
+        distributed.all_reduce(tensor)
+        return tensor
 
     def total(self, *numbers: float) -> list[float]:
         """The sum over processes of each number."""

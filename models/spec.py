@@ -236,6 +236,8 @@ class FineTuneParams(Section):
         loss: What a wrong answer costs.
         label_smoothing: Of the loss: share of each answer that is spread over all of them.
         freeze_batch_norm: Keep running statistics as they were (small batches of few scenes).
+        sync_batch_norm: Whether several processes normalise by the clips of all of them, where batch normalisation is
+            not frozen.
         stochastic_depth: Probability with which the last residual branch is left out of a clip, while the whole network
             is trained; earlier ones less (Huang et al. 2016, arXiv:1603.09382). 0 turns it off.
         augment: Augmentation.
@@ -274,6 +276,7 @@ class FineTuneParams(Section):
     loss: LossParams = LossParams()
     label_smoothing: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.1
     freeze_batch_norm: bool = True
+    sync_batch_norm: bool = True
     stochastic_depth: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
     augment: AugmentParams = AugmentParams()
     adversarial: AdversarialParams = AdversarialParams()

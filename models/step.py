@@ -4,6 +4,7 @@ Shapes: B clips, K classes.
 """
 
 import logging
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -11,15 +12,19 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from models.batch_norm import normalises_together
 from models.errors import UserError
 from models.objectives.objective import Loss
 from models.objectives.target import Target
 from models.processes import Group
+from models.share import Share
 from models.spec import FineTuneParams
 
 logger = logging.getLogger(__name__)
 
 _DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+_ALSO_OUT_OF_MEMORY = ("unable to find an engine", "CUDNN_STATUS_ALLOC_FAILED", "CUBLAS_STATUS_ALLOC_FAILED")
+"""What the device's libraries say where it is they that find no memory to work in."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +44,8 @@ class Step:
     """Forward, backward, update.
 
     A batch that does not fit into the device's memory is tried again in micro-batches of half the size; their gradients
-    add up to the batch's.
+    add up to the batch's. Not so where processes normalise together: they take equally many micro-batches, and one that
+    has no clip for a micro-batch takes a black one that counts nothing.
 
     Args:
         module: What is trained.
@@ -60,6 +66,7 @@ class Step:
         params: FineTuneParams,
         group: Group | None = None,
     ) -> None:
+        self._module = module
         self._weights = list(module.parameters())
         self._device = self._weights[0].device
         self._channels_last = wants_channels_last(params, self._device)
@@ -104,12 +111,22 @@ class Step:
             self._optimizer.zero_grad()
             try:
                 return self._accumulated(inputs, target)
-            except torch.OutOfMemoryError:
+            except RuntimeError as error:
+                if not _is_out_of_memory(error):
+                    raise
                 micro_batch = -(-len(inputs) // self.num_micro)
                 if micro_batch == 1:
+                    if not isinstance(error, torch.OutOfMemoryError):
+                        raise  # a library may say so where memory is not what it lacks
                     raise UserError(
                         "params.yaml: model.flavour: the device has not memory enough to train on a single clip; "
                         "take a smaller flavour, or fine_tune.precision: bf16"
+                    ) from None
+                if normalises_together(self._module):
+                    raise UserError(
+                        "params.yaml: fine_tune.accumulate: the device has not memory enough for micro-batches of "
+                        f"{micro_batch} clips, and processes that normalise together cannot halve them one by one; "
+                        f"set it to {2 * self.num_micro}, or sync_batch_norm to false"
                     ) from None
             # Outside of the handler, whose traceback holds on to what the failed attempt had allocated.
             self.num_micro = -(-len(inputs) // -(-micro_batch // 2))
@@ -118,21 +135,39 @@ class Step:
                 torch.cuda.empty_cache()
 
     def _accumulated(self, inputs: Tensor, target: Target) -> Outcome:
-        if not len(inputs):  # fewer clips than processes
-            return Outcome(torch.zeros((), device=self._device), torch.zeros((0, 1), device=self._device))
-        size = -(-len(inputs) // self.num_micro)
         total = torch.zeros((), device=self._device)
         logits: list[Tensor] = []
-        for inputs_M, target_M in zip(torch.split(inputs, size), target.split(size), strict=True):
+        for inputs_M, target_M, num_clips in self._micro_batches(inputs, target):
+            self._group.num_clips = len(inputs) if num_clips else 0
             if self._channels_last and inputs_M.ndim == 5:
                 inputs_M = inputs_M.contiguous(memory_format=torch.channels_last_3d)
             with autocast(self._precision, self._device):
                 logits_MK = self._forward(inputs_M)
-                loss = self._loss_of(logits_MK.float(), target_M, inputs_M) * (len(inputs_M) / len(inputs))
+                loss = self._loss_of(logits_MK.float(), target_M, inputs_M) * (num_clips / max(len(inputs), 1))
             torch.autograd.backward(self._scaler.scale(loss))
             total += loss.detach()
-            logits.append(logits_MK.detach())
-        return Outcome(total, torch.cat(logits))
+            logits.append(logits_MK.detach()[:num_clips])
+        return Outcome(total, torch.cat(logits) if logits else torch.zeros((0, 1), device=self._device))
+
+    def _micro_batches(self, inputs: Tensor, target: Target) -> Iterator[tuple[Tensor, Target, int]]:
+        """Inputs, answers, and how many of them count."""
+        if not normalises_together(self._module):
+            size = max(-(-len(inputs) // self.num_micro), 1)
+            if len(inputs):  # there may be fewer clips than processes
+                for inputs_M, target_M in zip(torch.split(inputs, size), target.split(size), strict=True):
+                    yield inputs_M, target_M, len(inputs_M)
+            return
+        for number in range(self.num_micro):
+            rows = Share(number, self.num_micro).rows(len(inputs))
+            inputs_M, target_M = inputs[rows], target.rows(rows)
+            if not len(inputs_M):
+                inputs_M = inputs.new_zeros((1, *inputs.shape[1:]))
+                target_M = Target(target.label_B.new_zeros(1))
+            yield inputs_M, target_M, rows.stop - rows.start
+
+
+def _is_out_of_memory(error: RuntimeError) -> bool:
+    return isinstance(error, torch.OutOfMemoryError) or any(words in str(error) for words in _ALSO_OUT_OF_MEMORY)
 
 
 def autocast(precision: str, device: torch.device) -> AbstractContextManager[Any]:

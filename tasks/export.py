@@ -27,6 +27,7 @@ from tasks.params.quality import ExportParams
 from tasks.params.whole import BaseParams
 from tasks.params_file import load_params
 from tasks.process import run_stage
+from tasks.remote_shards import shards_of
 from tasks.tracking import tracked
 
 logger = logging.getLogger(__name__)
@@ -63,6 +64,7 @@ def export(
         num_train=export.calibration_clips,
         num_compared=export.check_clips,
         seed=base.seed,
+        shards=shards_of(data),
     )
     with tracked("export", base.name) as tracker, tempfile.TemporaryDirectory() as folder, one_thread_each():
         made, failed = write_programs(tuned, export.formats, clips.calibration, Path(folder))

@@ -28,10 +28,9 @@ from tasks.params_file import load_params
 from tasks.process import run_stage
 from tasks.sources.address import Source, source_at
 from tasks.sources.supply import supply_of
-from tasks.video.clips import Job, Limits, Recipe, Refused
+from tasks.video.clips import Limits, Recipe, Refused
 from tasks.video.identity import Candidate, identified
 from tasks.video.intake import store_missing
-from tasks.video.pool import declared_lengths
 from tasks.video.quarantine import Rejected, refused_before, write_quarantine
 from tasks.video.shelf import DECODER_VERSION, Shelf
 from tasks.video.windows import check_windows, cut
@@ -39,6 +38,8 @@ from tasks.video.windows import check_windows, cut
 logger = logging.getLogger(__name__)
 
 _MAX_REPORTED = 20
+# Raised when video that was refused is taken: what is in quarantine is then looked at again. 2: PQ.
+_VERDICTS_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,7 @@ def ingest(
         kept = kept_splits(known, data, split, seed) if split else {}
         foreseen = supply.foreseen()
         candidates, rejected = identified(supply.claims, foreseen)
-        lengths = partial(_lengths, recipe=recipe, limits=limits, num_workers=num_workers)
+        lengths = partial(supply.lengths, num_workers=num_workers)
         candidates, without_length = cut(candidates, ingest, lengths)
         rejected += without_length
         others = _others(known, candidates)
@@ -113,11 +114,14 @@ def ingest(
         shelf = Shelf(data / SHARDS.name, recipe, ingest.clips_per_shard, named)
         shelf.check(candidate.clip_id for candidate in candidates)
         before = refused_before(data / QUARANTINE.name, terms)
-        if supply.is_read:
+        is_known = supply.is_read
+        if is_known:
             _check_others(others, shelf, data)
         brought = supply.bring(shelf, before, num_workers=num_workers)
-        if brought.fingerprints != foreseen:
+        if not is_known or brought.fingerprints != foreseen:
             candidates, rejected = identified(supply.claims, brought.fingerprints)
+            candidates, without_length = cut(candidates, ingest, lengths)
+            rejected += without_length
         _report(rejected)
         others = _others(known, candidates)
         _check_others(others, shelf, data)
@@ -170,13 +174,6 @@ def _settled(clips: pd.DataFrame, kept: Mapping[str, str], split: SplitParams | 
     if split is not None:
         return settled(clips, kept, split, seed)
     return Settled(clips.assign(captured_at=pd.to_datetime(clips["captured_at"], utc=True), split=None), {})
-
-
-def _lengths(
-    paths: Sequence[Path], *, recipe: Recipe, limits: Limits, num_workers: int | None
-) -> list[float | Refused]:
-    jobs = [Job(str(path), (), recipe, limits) for path in paths]
-    return declared_lengths(jobs, num_workers=num_workers, memory_gb=limits.memory_gb)
 
 
 def _table(rows: list[dict[str, Any]], ingest: IngestParams) -> pd.DataFrame:
@@ -243,7 +240,8 @@ def _check_others(others: pd.DataFrame, shelf: Shelf, data: Path) -> None:
 
 
 def _terms(recipe: Recipe, limits: Limits) -> str:
-    return json.dumps({"decoder": DECODER_VERSION, **asdict(recipe), **asdict(limits)}, sort_keys=True)
+    versions = {"decoder": DECODER_VERSION, "verdicts": _VERDICTS_VERSION}
+    return json.dumps({**versions, **asdict(recipe), **asdict(limits)}, sort_keys=True)
 
 
 def main() -> None:

@@ -55,6 +55,7 @@ def pretrain(
     from models.pretrain.loop import pretrain as train
     from models.pretrain.views import Views
     from tasks.job import pretraining_key
+    from tasks.remote_shards import shards_of
 
     clips = _clips(data)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -71,6 +72,7 @@ def pretrain(
         seed=base.seed,
         num_workers=max(1, min(os.cpu_count() or 1, 8) // pretext.num_views),
         device=device,
+        shards=shards_of(data),
     )
     checkpoint = settings().home / "checkpoints" / pretraining_key(model, params, data, seed=base.seed)
     with tracked("pretrain", base.name) as tracker:

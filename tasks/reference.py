@@ -13,13 +13,14 @@ import pandas as pd
 import torch
 
 from models.clips.manifest import PSEUDO, read_manifest
-from models.clips.shards import ClipStore
+from models.clips.shards import ClipStore, ShardFolder, Shards
 from models.errors import UserError
 from models.saved import load_model
 from tasks import layout
 from tasks.params.whole import BaseParams
 from tasks.params_file import load_params
 from tasks.process import run_stage
+from tasks.remote_shards import shards_of
 from tasks.report.sheets import contact_sheet
 from tasks.watch.outputs import outputs_of, write_watched
 
@@ -50,7 +51,9 @@ def reference(
     tuned, card = load_model(model)
     tuned.to("cuda" if torch.cuda.is_available() else "cpu")
     clips = _clips(read_manifest(data / layout.MANIFEST.name), data / layout.MANIFEST.name, base.seed)
-    outputs = outputs_of(tuned, card["labels"], data, clips.assign(picture=_pictures(clips, data, base.seed)))
+    shards = shards_of(data) or ShardFolder(data / layout.SHARDS.name)
+    shown = clips.assign(picture=_pictures(clips, shards, base.seed))
+    outputs = outputs_of(tuned, card["labels"], data, shown, shards=shards)
     write_watched(outputs, out, weights_sha256=card["weights_sha256"])
     held_out = outputs.clips[outputs.clips["split"] != "train"]
     logger.info("reference: %d clips of %d sources", len(held_out), held_out["source_id"].nunique())
@@ -82,11 +85,11 @@ def _spread(clips: pd.DataFrame, most: int, seed: int) -> pd.DataFrame:
     return pd.concat([drawn[is_first_N], drawn[~is_first_N]]).head(most)
 
 
-def _pictures(clips: pd.DataFrame, data: Path, seed: int) -> "pd.Series[str]":
+def _pictures(clips: pd.DataFrame, shards: Shards, seed: int) -> "pd.Series[str]":
     """A few frames of clips that were not trained on: what the watch shows beside clips that moved."""
     held_out = clips[clips["split"] != "train"]
     shown = held_out.sample(min(len(held_out), _MOST_PICTURES), random_state=seed)
-    store = ClipStore(data / layout.SHARDS.name)
+    store = ClipStore(shards)
     sheets = [
         contact_sheet(store, shard, row, columns=3, rows=1, width=_PICTURE_WIDTH).uri
         for shard, row in zip(shown["shard"], shown["row"], strict=True)

@@ -70,7 +70,8 @@ class Settings(_FromEnvironment):
         alert: Notification block of Prefect that hears of a run that died and of a watch that does not run, as
             ``TYPE/NAME``; default: none.
         incoming: Where the scheduled watch finds video; default: what is in already.
-        shards: DVC remote on S3 (``s3://BUCKET/PREFIX``) from which training streams shards; default: they are here.
+        shards: DVC remote on S3 (``s3://BUCKET/PREFIX``) from which a round's stages stream shards; default:
+            they are here.
         shard_cache_gb: Room for streamed shards, in ``home``.
         round: Name of the round under whose MLflow run stages nest theirs; set by the train flow.
         flow_run: Prefect flow run to which the trials of a search belong; set by the train flow.

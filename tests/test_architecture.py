@@ -77,7 +77,8 @@ def test_the_lock_pins_every_declared_dependency() -> None:
 
     def pins(file: str) -> dict[str, str]:
         lines = (line for line in (ROOT / file).read_text().splitlines() if "==" in line and not line.startswith("#"))
-        return {re.sub(r"[-_.]+", "-", name).lower(): version for name, version in (line.split("==") for line in lines)}
+        pinned = (line.partition(";")[0].strip().split("==") for line in lines)  # without its marker
+        return {re.sub(r"[-_.]+", "-", name).lower(): version for name, version in pinned}
 
     runtime = pins("requirements.lock")
     everything = runtime | pins("requirements-test.lock")

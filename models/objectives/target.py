@@ -36,10 +36,9 @@ class Target:
         shares = [None] * len(labels) if self.share_BK is None else torch.split(self.share_BK, size)
         return [Target(label_M, share_MK, self.several) for label_M, share_MK in zip(labels, shares, strict=True)]
 
-    def rows(self, index_M: Tensor) -> "Target":
+    def rows(self, rows: slice | Tensor) -> "Target":
         """Those of some of the clips."""
-        shares = None if self.share_BK is None else self.share_BK[index_M]
-        return Target(self.label_B[index_M], shares, self.several)
+        return Target(self.label_B[rows], None if self.share_BK is None else self.share_BK[rows], self.several)
 
     def right(self, logits_BK: Tensor) -> Tensor:
         """Which clips are answered right: by their class, or by exactly their labels where they may have several."""

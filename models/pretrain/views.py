@@ -11,6 +11,7 @@ from torch import Tensor
 
 from models.clips.loader import ClipLoader
 from models.clips.sampling import ClipInput
+from models.clips.shards import Shards
 from models.spec import PretrainParams
 
 
@@ -28,6 +29,7 @@ class Views:
         seed: Of order, jitter and augmentation.
         num_workers: Decoding threads of each view.
         device: Where batches end up.
+        shards: Where shards are, if not in the dataset's folder.
     """
 
     def __init__(
@@ -41,6 +43,7 @@ class Views:
         seed: int,
         num_workers: int = 1,
         device: torch.device | str = "cpu",
+        shards: Shards | None = None,
     ) -> None:
         self._data = data
         self._clips = clips
@@ -50,6 +53,7 @@ class Views:
         self._seed = seed
         self._num_workers = num_workers
         self._device = device
+        self._shards = shards
 
     def __len__(self) -> int:
         """Number of batches in an epoch."""
@@ -73,6 +77,7 @@ class Views:
                 seed=self._seed + view,
                 num_workers=self._num_workers,
                 device=self._device,
+                shards=self._shards,
             ).epoch(number)
             for view in range(self._num_views)
         ]

@@ -16,6 +16,7 @@ from models.clips.label_sets import is_multi_label, known_to, wanted_of
 from models.clips.loader import ClipLoader
 from models.clips.manifest import read_manifest
 from models.clips.sampling import ClipInput
+from models.clips.shards import Shards
 from models.errors import UserError
 from tasks.evaluation.measure import ACCURACY, MEAN_AVERAGE_PRECISION, Measure
 from tasks.statistics.average_precision import mean_average_precision
@@ -35,7 +36,7 @@ class ExportClips:
     def __init__(
         self,
         manifest: Path,
-        shards_of: Path,
+        data: Path,
         labels: Sequence[str],
         clip_input: ClipInput,
         *,
@@ -43,18 +44,20 @@ class ExportClips:
         num_compared: int,
         seed: int,
         compared_on: Sequence[str] = ("val",),
+        shards: Shards | None = None,
     ) -> None:
         """Choose clips, as evenly over sources as there are.
 
         Args:
             manifest: The table.
-            shards_of: The dataset's folder.
+            data: The dataset's folder.
             labels: The model's, in order.
             clip_input: What the model takes.
             num_train: To calibrate on, at most.
             num_compared: To compare on, at most.
             seed: Of the choice.
             compared_on: Splits to compare on.
+            shards: Where shards are, if not in the dataset's folder.
 
         Raises:
             UserError: There is no labelled clip to calibrate or to compare on.
@@ -62,7 +65,8 @@ class ExportClips:
         table = read_manifest(manifest)
         known = table[known_to(table, labels)]
         self.multi_label = is_multi_label(table)
-        self._data, self._labels, self._input = shards_of, list(labels), clip_input
+        self._data, self._labels, self._input = data, list(labels), clip_input
+        self._shards = shards
         self._train = _spread(known[known["split"] == "train"], num_train, seed)
         self.compared = _spread(known[known["split"].isin(compared_on)], num_compared, seed)
         for name, clips in (("train", self._train), (" or ".join(compared_on), self.compared)):
@@ -96,7 +100,9 @@ class ExportClips:
 
     def _batches(self, clips: pd.DataFrame, batch_size: int) -> Iterator[Tensor]:
         workers = min(os.cpu_count() or 1, 8)
-        loader = ClipLoader(self._data, clips, self._labels, self._input, batch_size, num_workers=workers)
+        loader = ClipLoader(
+            self._data, clips, self._labels, self._input, batch_size, num_workers=workers, shards=self._shards
+        )
         return (batch.clip_BCTHW for batch in loader.epoch(0))
 
 

@@ -103,7 +103,7 @@ def read_lists(
     if len(taken) < len(labelled):
         said.append(f"{len(labelled) - len(taken)} clips are on no side of the split and are left out")
     names = ", ".join(path.name for path in lists[:_NAMED_AT_MOST]) + (", ..." if len(lists) > _NAMED_AT_MOST else "")
-    logger.info("%s: read as %s by %s", tree.root, layout.title, "; ".join([names, *said]))
+    logger.info("%s: read as %s by %s", tree.name, layout.title, "; ".join([names, *said]))
     return claims
 
 
@@ -141,7 +141,7 @@ def claims_of(entries: Sequence[Entry], tree: Tree) -> list[Claim]:
             raise UserError(f"{entry.place}: {uri} has another class or split in {place}; remove one of the rows")
     if not claims:
         raise UserError(
-            f"{tree.root}: none of the {len(entries)} clips that the lists name is here, such as "
+            f"{tree.name}: none of the {len(entries)} clips that the lists name is here, such as "
             f"{entries[0].names[0][0]}.mp4; put the videos below this folder"
         )
     _say_what_is_left_out(missing, tree, {path for path, _ in claims})
@@ -164,7 +164,7 @@ def _file_of(entry: Entry, tree: Tree) -> tuple[Path, Segment] | None:
 
 def _say_what_is_left_out(missing: Sequence[Entry], tree: Tree, taken: set[Path]) -> None:
     if missing:
-        named = "; ".join(f"{entry.place}: {entry.names[0][0]}" for entry in missing[:_NAMED_AT_MOST])
+        named = "; ".join(f"{tree.said(entry.place)}: {entry.names[0][0]}" for entry in missing[:_NAMED_AT_MOST])
         logger.warning("%d clips that the lists name are not here and are left out: %s", len(missing), named)
     if unnamed := [path for path in tree.videos if path not in taken]:
         named = ", ".join(tree.uri(path) for path in unnamed[:_NAMED_AT_MOST])

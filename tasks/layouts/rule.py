@@ -7,6 +7,7 @@ from pathlib import Path
 from models.clips.label_sets import NOTHING, SEPARATOR, written
 from models.errors import UserError
 from tasks.layouts.claim import checked_label
+from tasks.params.data import IngestParams
 
 _SWITCH = "ingest.multi_label in params.yaml"
 
@@ -22,6 +23,11 @@ class LabelRule:
 
     several: bool = False
     separator: str = SEPARATOR
+
+    @classmethod
+    def of(cls, ingest: IngestParams) -> "LabelRule":
+        """As section ``ingest`` says it."""
+        return cls(ingest.multi_label, ingest.label_separator)
 
     def in_cell(self, text: str, *, several: bool = False) -> list[str]:
         """The labels that a cell names; ``several`` where its column's name says that there may be many."""

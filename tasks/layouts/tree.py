@@ -2,7 +2,7 @@
 
 import os
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,11 +18,15 @@ class Tree:
         root: The folder.
         videos: Files that are video by their name.
         others: All other files.
+        title: What messages call ``root`` where it is no folder of this machine.
+        said: Puts what a list's message calls places into the words of where the list came from.
     """
 
     root: Path
     videos: list[Path]
     others: list[Path]
+    title: str = ""
+    said: Callable[[str], str] = str
 
     @cached_property
     def by_stem(self) -> dict[str, list[Path]]:
@@ -31,6 +35,11 @@ class Tree:
         for path in self.videos:
             found[path.stem].append(path)
         return found
+
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+        return self.title or str(self.root)
 
     def uri(self, path: Path) -> str:
         """The name of a file in the manifest."""

@@ -18,7 +18,7 @@ from torch import Tensor
 from models.build import VideoModel
 from models.clips.loader import ClipLoader
 from models.clips.sampling import frame_indices
-from models.clips.shards import ClipStore
+from models.clips.shards import ClipStore, Shards
 from models.explain.frames import frame_importance, stretches
 from models.explain.grad_cam import grad_cam
 from models.explain.overlay import overlay
@@ -83,13 +83,14 @@ class Look:
     neighbours: list[Neighbour]
 
 
-def looks(found: Round, workspace: Path, number: int) -> list[Look]:
+def looks(found: Round, workspace: Path, number: int, *, shards: Shards) -> list[Look]:
     """The surest mistakes and as many right clips, each of another class while there are any.
 
     Args:
         found: Results of the round.
         workspace: Root of its data and model.
         number: Clips, at most.
+        shards: Of its data.
 
     Raises:
         UserError: The model, a shard or the reference is missing or damaged.
@@ -99,8 +100,10 @@ def looks(found: Round, workspace: Path, number: int) -> list[Look]:
     model, card = load_model(workspace / layout.MODEL)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     chosen = _chosen(tested(found), number).merge(found.manifest[["clip_id", "shard", "row"]], on="clip_id")
-    loader = ClipLoader(workspace / layout.DATA, chosen, card["labels"], model.clip_input, batch_size=1, device=device)
-    store, reference = ClipStore(workspace / layout.SHARDS), read_watched(workspace / layout.REFERENCE)[0]
+    loader = ClipLoader(
+        workspace / layout.DATA, chosen, card["labels"], model.clip_input, batch_size=1, device=device, shards=shards
+    )
+    store, reference = ClipStore(shards), read_watched(workspace / layout.REFERENCE)[0]
     model.to(device)
     with one_thread_each():
         return [

@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from models.clips.shards import ClipStore
+from models.clips.shards import ClipStore, ShardFolder
 from models.files import replacing
 from tasks import layout
 from tasks.evaluation.measure import measure_of
 from tasks.params.quality import EvaluateParams, ReportParams
 from tasks.params.whole import BaseParams
+from tasks.remote_shards import shards_of
 from tasks.report import sections
 from tasks.report.environment import page_environment
 from tasks.report.labels import label_rows, names_several
@@ -45,7 +46,7 @@ def report(
     Raises:
         UserError: A result is missing or damaged.
     """
-    found = read_round(workspace)
+    found, shards = read_round(workspace), shards_of(workspace / layout.DATA) or ShardFolder(workspace / layout.SHARDS)
     page = (
         page_environment(Path(__file__).parent, ends=_ends, points=_points, number=_number)
         .get_template("template.html.j2")
@@ -67,8 +68,8 @@ def report(
             slices=sections.parts(found, evaluate, base.seed),
             confusion=sections.confusions(found),
             reliability=sections.calibration(found),
-            pictures=pictures(found, ClipStore(workspace / layout.SHARDS), report.worst),
-            looks=looks(found, workspace, report.explained),
+            pictures=pictures(found, ClipStore(shards), report.worst),
+            looks=looks(found, workspace, report.explained, shards=shards),
             parameters={section: list(_flat(values)) for section, values in shown.items()},
             card=found.card,
             manifest_sha256=found.manifest_sha256,

@@ -17,6 +17,7 @@ from tasks.sources.stream import Arrival, Stream
 from tasks.video.clips import Refused
 from tasks.video.identity import Fingerprint
 from tasks.video.shelf import Shelf
+from tasks.video.windows import Length
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +50,9 @@ class Objects:
         uris = {claim.path: claim.uri for claim in contents.claims}
         found = {path: ledger.get(uris[path], entry.etag, entry.size) for path, entry in contents.objects.items()}
         self._known = {path: entry for path, entry in found.items() if entry}
-        self.is_read = len(self._known) == len(contents.objects)
+        self._lengths = {path: entry.length for path, entry in self._known.items()}
+        has_lengths = not ingest.windows.length_s or None not in self._lengths.values()
+        self.is_read = has_lengths and len(self._known) == len(contents.objects)
 
     def foreseen(self) -> dict[Path, Fingerprint | Refused]:
         """Fingerprints from the ledger, and for new objects stand-ins: enough to see whether labels will do."""
@@ -58,6 +61,10 @@ class Objects:
             known = self._known.get(path)
             found[path] = Fingerprint(known.sha256 if known else f"unread:{entry.key}", entry.size, 0)
         return found
+
+    def lengths(self, paths: Sequence[Path], num_workers: int | None) -> list[Length]:  # noqa: ARG002
+        """From the ledger, or found while the object was here."""
+        return [self._lengths.get(path) for path in paths]
 
     def bring(self, shelf: Shelf, refused_before: Mapping[str, Refused], *, num_workers: int | None = None) -> Brought:
         """Put every clip on the shelf that is not there.
@@ -77,7 +84,7 @@ class Objects:
             if path not in self._contents.objects:
                 continue
             arrival, known = Arrival(path, self._contents.objects[path], claims), self._known.get(path)
-            if known is None or not _is_settled(known, arrival, shelf, refused_before):
+            if known is None or not self._is_settled(known, arrival, shelf, refused_before):
                 missing.append(arrival)
             else:
                 fingerprints[path] = arrival.identify(known.sha256, known.size)
@@ -93,8 +100,25 @@ class Objects:
                 raise
             shelf.flush()
             fingerprints |= stream.fingerprints
+            self._lengths |= stream.lengths
             refusals |= stream.refusals
         return Brought(fingerprints, refusals)
+
+    def _is_settled(self, known: Entry, arrival: Arrival, shelf: Shelf, refused_before: Mapping[str, Refused]) -> bool:
+        arrival.identify(known.sha256, known.size)
+        asked: list[Path] = []
+
+        def length(paths: Sequence[Path]) -> list[Length]:
+            asked.extend(paths)
+            return self.lengths(paths, None)
+
+        arrival.cut(self._ingest, length)
+        if asked and known.length is None:
+            return False
+        return all(
+            shelf.get(candidate.clip_id) or candidate.clip_id in known.refused or candidate.clip_id in refused_before
+            for candidate in arrival.candidates
+        )
 
 
 def _by_path(claims: Sequence[Claim]) -> dict[Path, list[Claim]]:
@@ -102,11 +126,3 @@ def _by_path(claims: Sequence[Claim]) -> dict[Path, list[Claim]]:
     for claim in claims:
         found.setdefault(claim.path, []).append(claim)
     return found
-
-
-def _is_settled(known: Entry, arrival: Arrival, shelf: Shelf, refused_before: Mapping[str, Refused]) -> bool:
-    arrival.identify(known.sha256, known.size)
-    return all(
-        shelf.get(candidate.clip_id) or candidate.clip_id in known.refused or candidate.clip_id in refused_before
-        for candidate in arrival.candidates
-    )

@@ -6,18 +6,25 @@ a hash of its key.
 
 import hashlib
 import logging
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterable
+from contextlib import closing
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 from models.errors import UserError
+from tasks.layouts.boxes import refuse_boxes
 from tasks.layouts.claim import VIDEO_SUFFIXES, Claim
-from tasks.layouts.rule import ONE_LABEL, LabelRule
+from tasks.layouts.listed import read_lists
+from tasks.layouts.rule import LabelRule
 from tasks.layouts.table import TABLE_NAMES, TABLE_SUFFIXES, read_table
+from tasks.layouts.tree import Tree
+from tasks.params.data import IngestParams, SplitParams
 from tasks.sources.address import S3Address, source_at
 from tasks.sources.bucket import Bucket, StoredObject
-from tasks.sources.patience import GaveUp
+from tasks.sources.lists import LIST_SUFFIXES, Lists, may_be_list
 from tasks.video.clips import Reason, Refused
+from tasks.video.sources import LIST_DEPTH, is_list, neither, no_table, recognised
 
 logger = logging.getLogger(__name__)
 
@@ -40,33 +47,132 @@ class Contents:
 
 
 def read_contents(
-    address: S3Address, bucket: Bucket, spool: Path, *, has_labels: bool, rule: LabelRule = ONE_LABEL
+    address: S3Address,
+    bucket: Bucket,
+    spool: Path,
+    ingest: IngestParams,
+    *,
+    has_labels: bool,
+    split: SplitParams | None = None,
 ) -> Contents:
-    """List the clips of ``address`` as those of a folder are listed.
+    """List the clips of ``address`` as those of a folder are listed (:func:`tasks.video.sources.read_claims`).
 
     The paths in a table are keys relative to the table, or ``s3://`` addresses in the same bucket. A clip's uri is its
     object's address. Keys that end in ``/`` mark folders and are passed over.
 
     Args:
-        address: A prefix, or the key of a table.
+        address: A prefix, or the key of a table or a list.
         bucket: The address's.
         spool: Where objects will lie.
+        ingest: Section ``ingest``, which says what layout it is, and how many labels a clip may have.
         has_labels: Whether the source says what its clips show.
-        rule: How many labels a clip may have.
+        split: Section ``split``, which says whether official splits count.
 
     Raises:
-        UserError: There is nothing to read, or the table contradicts itself.
+        UserError: There is nothing to read, or the table or a list contradicts itself.
     """
     for key in bucket.under_way(address.key)[:_NAMED]:
         logger.warning("s3://%s/%s is still being uploaded; the next ingest takes it", address.bucket, key)
-    if PurePosixPath(address.key).suffix.lower() in TABLE_SUFFIXES:
-        return _from_table(address, bucket, spool, has_labels, rule)
-    objects = [found for found in bucket.listed(address.prefix) if not found.key.endswith("/")]
-    keys = {found.key for found in objects}
-    for name in TABLE_NAMES:
-        if (key := address.prefix + name) in keys:
-            return _from_table(S3Address(address.bucket, key), bucket, spool, has_labels, rule)
-    return _from_folder(address, objects, spool, rule if has_labels else None)
+    with closing(Lists(bucket, ingest.bucket, spool)) as lists:
+        rule = LabelRule.of(ingest)
+        published = partial(_published, spool=spool, lists=lists, ingest=ingest, has_labels=has_labels, split=split)
+        suffix = PurePosixPath(address.key).suffix.lower()
+        if suffix in LIST_SUFFIXES or suffix in TABLE_SUFFIXES:
+            return _from_file(address, bucket, spool, lists, ingest, published, has_labels)
+        objects = [found for found in bucket.listed(address.prefix) if not found.key.endswith("/")]
+        if ingest.layout in ("auto", "table"):
+            keys = {found.key: found for found in objects}
+            for name in TABLE_NAMES:
+                if table := keys.get(address.prefix + name):
+                    return _from_table(table, lists.fetched([table])[0], bucket, spool, has_labels, rule)
+            if ingest.layout == "table":
+                raise no_table(str(address))
+        candidates = [found for found in objects if _is_near(found.key.removeprefix(address.prefix))]
+        if ingest.layout != "folder" and (ingest.layout != "auto" or lists.are_few(address, candidates)):
+            contents = published(address, lists.fetched(candidates), objects)
+            if contents is not None:
+                return contents
+        return _from_folder(address, objects, spool, rule if has_labels else None)
+
+
+def _is_near(key: str) -> bool:
+    return key.count("/") < LIST_DEPTH and not _is_hidden(key.split("/")) and may_be_list(key)
+
+
+def _is_hidden(parts: Collection[str]) -> bool:
+    return any(part.startswith(".") and part not in _UPWARDS for part in parts)
+
+
+def _from_file(
+    address: S3Address,
+    bucket: Bucket,
+    spool: Path,
+    lists: Lists,
+    ingest: IngestParams,
+    published: Callable[[S3Address, list[Path], Iterable[StoredObject]], Contents | None],
+    has_labels: bool,
+) -> Contents:
+    """Clips of a table, or of a list whose videos lie beside and below it."""
+    found = bucket.find(address.key)
+    if found is None:
+        raise UserError(f"{address}: there is no such object; correct the key")
+    [path] = lists.fetched([found])
+    with lists.named():
+        if ingest.layout == "table" or (ingest.layout == "auto" and not is_list(path)):
+            if path.suffix.lower() not in TABLE_SUFFIXES:
+                raise neither(str(address))
+            refuse_boxes([path])
+            return _from_table(found, path, bucket, spool, has_labels, LabelRule.of(ingest))
+    folder = S3Address(address.bucket, address.key.rpartition("/")[0])
+    contents = published(folder, [path], bucket.listed(folder.prefix))
+    if contents is None:
+        raise neither(str(address))
+    return contents
+
+
+def _published(
+    address: S3Address,
+    candidates: list[Path],
+    objects: Iterable[StoredObject],
+    *,
+    spool: Path,
+    lists: Lists,
+    ingest: IngestParams,
+    has_labels: bool,
+    split: SplitParams | None,
+) -> Contents | None:
+    """Clips of a well-known dataset, where ``candidates`` are its lists.
+
+    Keys that are no plain paths are passed over: no list names them.
+    """
+    with lists.named():
+        layout, its_lists = recognised(str(address), candidates, ingest.layout)
+        if layout is None:
+            return None
+        videos: dict[Path, StoredObject] = {}
+        for found in objects:
+            parts = found.key.removeprefix(address.prefix).split("/")
+            is_plain = not any(part in ("", *_UPWARDS) for part in parts) and not _is_hidden(parts)
+            if is_plain and PurePosixPath(found.key).suffix.lower() in VIDEO_SUFFIXES:
+                videos[Path(*parts)] = found
+        tree = Tree(Path(), sorted(videos), [], title=str(address), said=lists.said)
+        claims = read_lists(
+            layout,
+            its_lists,
+            tree,
+            has_labels=has_labels,
+            official=ingest.official_split,
+            split=split,
+            rule=LabelRule.of(ingest),
+        )
+    contents = Contents()
+    for claim in claims:
+        found = videos[claim.path]
+        place = _place(spool, found.key)
+        contents.claims.append(replace(claim, path=place, uri=str(S3Address(address.bucket, found.key))))
+        _put(contents, place, found)
+    contents.claims.sort(key=lambda claim: claim.order)
+    return contents
 
 
 def _from_folder(
@@ -75,7 +181,7 @@ def _from_folder(
     contents, num_others, has_labels = Contents(), 0, rule is not None
     for found in objects:
         parts = [part for part in found.key.removeprefix(address.prefix).split("/") if part]
-        if any(part.startswith(".") and part not in _UPWARDS for part in parts):
+        if _is_hidden(parts):
             continue
         if PurePosixPath(found.key).suffix.lower() not in VIDEO_SUFFIXES:
             num_others += 1
@@ -116,17 +222,10 @@ def _take(
     _put(contents, path, refused or found)
 
 
-def _from_table(address: S3Address, bucket: Bucket, spool: Path, has_labels: bool, rule: LabelRule) -> Contents:
-    table = bucket.find(address.key)
-    if table is None:
-        raise UserError(f"{address}: there is no such object; correct the key")
-    path = spool / f"table{PurePosixPath(address.key).suffix.lower()}"
-    try:
-        bucket.fetch(table, path)
-    except Refused as refused:
-        raise UserError(f"{address}: it {refused}") from None
-    except GaveUp as gave_up:
-        raise UserError(f"{address}: {gave_up}; run the same command later") from None
+def _from_table(
+    table: StoredObject, path: Path, bucket: Bucket, spool: Path, has_labels: bool, rule: LabelRule
+) -> Contents:
+    address = S3Address(bucket.name, table.key)
     folder = address.key.rpartition("/")[0]
     prefix = f"{folder}/" if folder else ""
     keys: dict[Path, str] = {}
@@ -138,7 +237,6 @@ def _from_table(address: S3Address, bucket: Bucket, spool: Path, has_labels: boo
         return place
 
     claims = read_table(path, has_labels=has_labels, name=str(address), find=find, rule=rule)
-    path.unlink()
     contents = Contents([replace(claim, uri=str(S3Address(address.bucket, keys[claim.path]))) for claim in claims])
     listed = {found.key: found for found in bucket.listed(prefix)}
     for place, key in keys.items():

@@ -5,6 +5,7 @@ object is noted at once in a journal, a line of JSON each, so that a killed inge
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import pyarrow.parquet as pq
 
 from models.files import replacing
 from tasks.video.clips import Reason, Refused
+from tasks.video.windows import Length
 
 JOURNAL = ".ledger.jsonl"
 LEDGER = "ledger.parquet"
@@ -27,8 +29,12 @@ _SCHEMA = pa.schema(
         pa.field("version_id", pa.string()),
         pa.field("sha256", pa.string(), nullable=False),
         pa.field("refused", pa.map_(pa.string(), _VERDICT), nullable=False),
+        pa.field("length_s", pa.float64()),
     ]
 )
+# Columns that ledgers of earlier versions lack.
+_LATER = ("length_s",)
+_LENGTH = "length"
 
 
 @dataclass(frozen=True)
@@ -41,7 +47,9 @@ class Entry:
         size: In bytes.
         version_id: In a bucket with versions.
         sha256: Of its content.
-        refused: Kind and message of refusals that would come again, by clip_id.
+        refused: Kind and message of refusals that would come again, by clip_id; under ``length`` why the file does not
+            say how long it is.
+        length_s: How long it says that its video is, in seconds; None where that was not asked.
     """
 
     uri: str
@@ -50,11 +58,23 @@ class Entry:
     version_id: str | None
     sha256: str
     refused: dict[str, tuple[str, str]] = field(default_factory=dict)
+    length_s: float | None = None
+
+    @property
+    def length(self) -> Length:
+        """The length for windows, if it is known."""
+        return self.verdicts.get(_LENGTH, self.length_s)
 
     @property
     def verdicts(self) -> dict[str, Refused]:
         """The refusals as ingest speaks of them."""
         return {clip_id: Refused(message, Reason(kind)) for clip_id, (kind, message) in self.refused.items()}
+
+
+def noted_verdicts(verdicts: Mapping[str, Refused], length: Length) -> dict[str, tuple[str, str]]:
+    """Refusals as an :class:`Entry` keeps them."""
+    found = {**verdicts, **({_LENGTH: length} if isinstance(length, Refused) and length.lasting else {})}
+    return {clip_id: (verdict.reason.value, str(verdict)) for clip_id, verdict in found.items()}
 
 
 class Ledger:
@@ -115,10 +135,11 @@ def _stored(path: Path, recipe: str) -> list[Entry]:
     try:
         table = pq.read_table(path)
         same = (table.schema.metadata or {}).get(_RECIPE) == recipe.encode()
-        rows = table.select(_SCHEMA.names).to_pylist()
+        rows = table.select([name for name in _SCHEMA.names if name in {*table.column_names} or name not in _LATER])
     except (OSError, KeyError, pa.ArrowInvalid):
         return []
-    return [Entry(**{**row, "refused": _of_pairs(row["refused"]) if same else {}}) for row in rows]
+    pairs = ((row, _of_pairs(row["refused"]) if same else {}) for row in rows.to_pylist())
+    return [Entry(**{**row, "refused": refused}) for row, refused in pairs]
 
 
 def _pairs(entry: Entry) -> list[tuple[str, dict[str, str]]]:

@@ -1,20 +1,21 @@
 """What ingest asks of a source, wherever it lies: clips, their identity, and their bytes."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Protocol
 
-from models.errors import UserError
 from tasks.layouts.claim import Claim
 from tasks.layouts.rule import LabelRule
 from tasks.params.data import IngestParams, SplitParams
 from tasks.sources.address import S3Address, Source
 from tasks.sources.brought import Brought, Fingerprints
-from tasks.video.clips import Limits, Refused
+from tasks.video.clips import Job, Limits, Recipe, Refused
 from tasks.video.identity import fingerprints_of
+from tasks.video.pool import declared_lengths
 from tasks.video.shelf import Shelf
 from tasks.video.sources import read_claims
+from tasks.video.windows import Length
 
 
 class Supply(Protocol):
@@ -30,6 +31,9 @@ class Supply(Protocol):
 
     def foreseen(self) -> Fingerprints:
         """What is known of its files before any is decoded."""
+
+    def lengths(self, paths: Sequence[Path], num_workers: int | None) -> list[Length]:
+        """How long its files say that their video is, in seconds; None where no one has looked yet."""
 
     def bring(self, shelf: Shelf, refused_before: Mapping[str, Refused], *, num_workers: int | None) -> Brought:
         """Have every file readable where its claim says, or its clips on the shelf; see :class:`Brought`."""
@@ -58,27 +62,10 @@ def supply_of(
             layout=ingest.layout,
             official=ingest.official_split,
             split=split,
-            rule=_rule(ingest),
+            rule=LabelRule.of(ingest),
         )
-        return nullcontext(_Files(claims, Limits.of(ingest.limits)))
-    if ingest.layout not in _LAYOUTS:
-        raise UserError(
-            f"{source}: a bucket is read as a folder per class or a table, not as {ingest.layout}; copy the dataset to "
-            "this machine (aws s3 sync), or make a table clips.csv of it"
-        )
-    if ingest.windows.length_s:
-        raise UserError(
-            f"{source}: ingest.windows cuts films of this machine, not those of a bucket; copy them to this machine "
-            "(aws s3 sync), or set ingest.windows.length_s: 0 in params.yaml"
-        )
-    return _of_bucket(source, data, ingest, terms, has_labels)
-
-
-_LAYOUTS = ("auto", "folder", "table")
-
-
-def _rule(ingest: IngestParams) -> LabelRule:
-    return LabelRule(ingest.multi_label, ingest.label_separator)
+        return nullcontext(_Files(claims, Recipe.of(ingest), Limits.of(ingest.limits)))
+    return _of_bucket(source, data, ingest, split, terms, has_labels)
 
 
 class _Files:
@@ -86,21 +73,27 @@ class _Files:
 
     is_read = True
 
-    def __init__(self, claims: list[Claim], limits: Limits) -> None:
+    def __init__(self, claims: list[Claim], recipe: Recipe, limits: Limits) -> None:
         self.claims = claims
-        self._limits = limits
+        self._recipe, self._limits = recipe, limits
         self._fingerprints: Fingerprints = {}
 
     def foreseen(self) -> Fingerprints:
         self._fingerprints = fingerprints_of(self.claims, self._limits)
         return self._fingerprints
 
+    def lengths(self, paths: Sequence[Path], num_workers: int | None) -> list[Length]:
+        jobs = [Job(str(path), (), self._recipe, self._limits) for path in paths]
+        return [*declared_lengths(jobs, num_workers=num_workers, memory_gb=self._limits.memory_gb)]
+
     def bring(self, _shelf: Shelf, _refused_before: Mapping[str, Refused], *, num_workers: int | None) -> Brought:  # noqa: ARG002
         return Brought(self._fingerprints)
 
 
 @contextmanager
-def _of_bucket(address: S3Address, data: Path, ingest: IngestParams, terms: str, has_labels: bool) -> Iterator[Supply]:
+def _of_bucket(
+    address: S3Address, data: Path, ingest: IngestParams, split: SplitParams | None, terms: str, has_labels: bool
+) -> Iterator[Supply]:
     from tasks.sources.bring import Objects, spool_in  # boto3 takes a second, which folders need not wait for
     from tasks.sources.bucket import Bucket
     from tasks.sources.keys import read_contents
@@ -108,7 +101,7 @@ def _of_bucket(address: S3Address, data: Path, ingest: IngestParams, terms: str,
 
     bucket = Bucket(address.bucket, ingest.bucket)
     with spool_in(data) as spool:
-        contents = read_contents(address, bucket, spool, has_labels=has_labels, rule=_rule(ingest))
+        contents = read_contents(address, bucket, spool, ingest, has_labels=has_labels, split=split)
         ledger = Ledger(data, terms)
         try:
             yield Objects(contents, bucket, ledger, ingest)

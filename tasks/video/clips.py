@@ -29,7 +29,7 @@ class Reason(StrEnum):
     PICTURE = "picture"
     """Has too many or too few pixels, changes its size, or is turned by less than a quarter."""
     HDR = "hdr"
-    """Has brightness that would be misread."""
+    """Has brightness or colours that would be misread."""
     BUDGET = "budget"
     """Takes more bytes, pixels, memory or time than a video may."""
     CRASH = "crash"

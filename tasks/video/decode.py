@@ -18,6 +18,7 @@ import av
 from av.stream import Disposition
 
 from tasks.video.clips import DecodedClip, Job, Reason, Refused
+from tasks.video.dolby import has_only_dolby_vision
 from tasks.video.extent import flaw_of
 from tasks.video.losses import Losses
 from tasks.video.opening import opened
@@ -151,6 +152,9 @@ class _Video:
         if decoder.name not in _CODECS.split(","):
             message = f"its codec {decoder.name} is not taken (h264, hevc, vp8, vp9, av1, mpeg4, mpeg2video, mjpeg)"
             raise Refused(message, Reason.CODEC)
+        if has_only_dolby_vision(descriptor):
+            message = "is Dolby Vision without a base layer (profile 5), whose colours would be misread; convert it"
+            raise Refused(message, Reason.HDR)
         self._check_pixels(decoder.width, decoder.height)
         # What the stream itself says may be larger than what its container does.
         decoder.options = {"max_pixels": str(job.limits.max_pixels)}

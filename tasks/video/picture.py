@@ -1,14 +1,15 @@
 """One decoded frame: turned upright, shrunk to stored size, as JPEG and as luma for measuring."""
 
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import simplejpeg
-from av.video.reformatter import ColorRange, Colorspace, ColorTrc, Interpolation, VideoReformatter
+from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc, Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
 from tasks.video.clips import Reason, Recipe, Refused
+from tasks.video.tone import tone_mapped
 
 _SCALER = Interpolation.AREA | Interpolation.ACCURATE_RND | Interpolation.BITEXACT
 # From H.273's matrix coefficients to the scaler's; what is unspecified goes by size, as players do.
@@ -19,6 +20,7 @@ _MIN_SIDE = 16
 _EPSILON = 1e-6
 
 _reformatter = VideoReformatter()
+_Pixel = TypeVar("_Pixel", np.uint8, np.uint16)
 
 
 class Picture:
@@ -69,12 +71,25 @@ class Picture:
 
     @cached_property
     def _yuv(self) -> list[NDArray[np.uint8]]:
-        return [np.ascontiguousarray(np.rot90(_pixels(plane), -self.rotation // 90)) for plane in self._shrunk().planes]
+        planes = self._tone_mapped() if self._frame.color_trc == ColorTrc.SMPTE2084 else self._shrunk_planes()
+        return [np.ascontiguousarray(np.rot90(plane, -self.rotation // 90)) for plane in planes]
 
-    def _shrunk(self) -> Any:
-        if self._frame.color_trc == ColorTrc.SMPTE2084:
-            message = "is HDR video (PQ), whose brightness would be misread; convert it to SDR"
-            raise Refused(message, Reason.HDR)
+    def _shrunk_planes(self) -> list[NDArray[np.uint8]]:
+        shrunk = self._shrunk("yuvj420p", self._matrix, Colorspace.ITU601, ColorRange.JPEG)
+        return [_pixels(plane, np.uint8) for plane in shrunk.planes]
+
+    def _tone_mapped(self) -> list[NDArray[np.uint8]]:
+        # Where a file names no matrix, PQ is that of BT.2020: no other is in use with it.
+        unspecified = self._frame.colorspace == _UNSPECIFIED
+        matrix = Colorspace.BT2020 if unspecified else self._matrix
+        shrunk = self._shrunk("yuv444p16le", matrix, Colorspace.BT2020, self._range)
+        return tone_mapped(
+            *(_pixels(plane, np.uint16) for plane in shrunk.planes),
+            is_full_range=self._is_full_range,
+            is_wide=self._frame.color_primaries != ColorPrimaries.BT709,
+        )
+
+    def _shrunk(self, pixels: str, matrix: Colorspace, stored_matrix: Colorspace, stored_range: ColorRange) -> Any:
         width, height = self._shown_pixels
         if min(width, height) < _MIN_SIDE:
             raise Refused(f"has {width} x {height} pixels, too few to show anything", Reason.PICTURE)
@@ -83,12 +98,12 @@ class Picture:
             self._frame,
             width=_even(width * scale),
             height=_even(height * scale),
-            format="yuvj420p",
+            format=pixels,
             interpolation=_SCALER,
-            src_colorspace=_MATRICES.get(self._frame.colorspace, self._guessed_matrix),
-            dst_colorspace=Colorspace.ITU601,
-            src_color_range=ColorRange.JPEG if self._is_full_range else ColorRange.MPEG,
-            dst_color_range=ColorRange.JPEG,
+            src_colorspace=matrix,
+            dst_colorspace=stored_matrix,
+            src_color_range=self._range,
+            dst_color_range=stored_range,
             threads=1,
         )
 
@@ -98,9 +113,14 @@ class Picture:
         return max(1, round(self._frame.width * aspect)), int(self._frame.height)
 
     @property
-    def _guessed_matrix(self) -> Colorspace:
+    def _matrix(self) -> Colorspace:
         unspecified = self._frame.colorspace == _UNSPECIFIED
-        return Colorspace.ITU709 if unspecified and self._frame.height >= _HD_HEIGHT else Colorspace.ITU601
+        guessed = Colorspace.ITU709 if unspecified and self._frame.height >= _HD_HEIGHT else Colorspace.ITU601
+        return _MATRICES.get(self._frame.colorspace, guessed)
+
+    @property
+    def _range(self) -> ColorRange:
+        return ColorRange.JPEG if self._is_full_range else ColorRange.MPEG
 
     @property
     def _is_full_range(self) -> bool:
@@ -112,5 +132,6 @@ def _even(side: float) -> int:
     return int(side / 2 + _EPSILON) * 2
 
 
-def _pixels(plane: Any) -> NDArray[np.uint8]:
-    return np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[: plane.height, : plane.width]
+def _pixels(plane: Any, kind: type[_Pixel]) -> NDArray[_Pixel]:
+    lines = np.frombuffer(plane, kind).reshape(-1, plane.line_size // np.dtype(kind).itemsize)
+    return lines[: plane.height, : plane.width]

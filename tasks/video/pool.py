@@ -21,7 +21,7 @@ from tasks.video.protocol import READY, Garbled, receive_length, receive_outcome
 
 _ROOT = Path(tasks.__file__).parents[1]
 _JOBS_AHEAD = 3
-_AHEAD_BYTES = 64 << 20
+AHEAD_BYTES = 64 << 20
 _COMMAND = [sys.executable, "-m", "tasks.video.worker"]
 Outcomes = list[DecodedClip | Refused]
 _Answer = TypeVar("_Answer")
@@ -47,7 +47,9 @@ def decode_all(
         pending.extend(pool.submit(job) for job in islice(remaining, _JOBS_AHEAD * pool.num_workers))
         while pending:
             outcomes = pending.popleft().result()
-            while not pending or (len(pending) < _JOBS_AHEAD * pool.num_workers and _num_bytes(pending) < _AHEAD_BYTES):
+            while not pending or (
+                len(pending) < _JOBS_AHEAD * pool.num_workers and num_bytes_of(pending) < AHEAD_BYTES
+            ):
                 if (job := next(remaining, None)) is None:
                     break
                 pending.append(pool.submit(job))
@@ -73,8 +75,8 @@ def declared_lengths(
         pool.close()
 
 
-def _num_bytes(pending: Iterable[Future[Outcomes]]) -> int:
-    """Of frames that wait for a slower job before them."""
+def num_bytes_of(pending: Iterable[Future[Outcomes]]) -> int:
+    """Bytes of frames that wait for a slower job before them; kept below about ``AHEAD_BYTES``."""
     done = (outcome for future in pending if future.done() for outcome in future.result())
     return sum(len(frame) for clip in done if isinstance(clip, DecodedClip) for frame in clip.frames)
 

@@ -1,6 +1,7 @@
 """What a person hands over, and how it lies there. Nothing is decoded here, and nothing is written."""
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 from models.errors import UserError
@@ -15,7 +16,7 @@ from tasks.layouts.listed import Layout, read_lists
 from tasks.layouts.rule import ONE_LABEL, LabelRule
 from tasks.layouts.something import SOMETHING
 from tasks.layouts.table import TABLE_NAMES, TABLE_SUFFIXES, read_table
-from tasks.layouts.tree import Tree, tree_of
+from tasks.layouts.tree import tree_of
 from tasks.layouts.ucf101 import UCF101
 from tasks.params.data import LayoutName, SplitParams
 
@@ -23,7 +24,7 @@ logger = logging.getLogger(__name__)
 
 _LISTED = {layout.name: layout for layout in (UCF101, HMDB51, KINETICS, SOMETHING, CVAT, LABEL_STUDIO)}
 # Lists lie beside the videos' folders, not among a million files.
-_LIST_DEPTH = 3
+LIST_DEPTH = 3
 
 
 def read_claims(
@@ -60,7 +61,8 @@ def read_claims(
             logger.info("%s: read as a table of clips", table)
             return read_table(table, has_labels=has_labels, rule=rule)
         tree = tree_of(source if source.is_dir() else source.parent)
-        found, lists = _recognised(source, tree, layout)
+        near = [path for path in tree.others if len(path.relative_to(tree.root).parts) <= LIST_DEPTH]
+        found, lists = recognised(str(source), near if source.is_dir() else [source], layout)
         if found is None:
             logger.info("%s: read as a folder per %s", source, "class" if has_labels else "source")
             return read_folder(tree, has_labels=has_labels, rule=rule)
@@ -76,21 +78,43 @@ def _table(source: Path, layout: LayoutName) -> Path | None:
     if source.is_dir():
         table = next((source / name for name in TABLE_NAMES if (source / name).is_file()), None)
         if table is None and layout == "table":
-            raise UserError(f"{source}: there is no table here; name it {' or '.join(TABLE_NAMES)}, or give its path")
+            raise no_table(str(source))
         return table
-    if layout == "auto" and any(known.find([source]) for known in _LISTED.values()):
+    if layout == "auto" and is_list(source):
         return None
     if source.suffix.lower() not in TABLE_SUFFIXES:
-        raise UserError(f"{source}: a folder per class or a table (.csv, .parquet) is expected")
+        raise neither(str(source))
     return source
 
 
-def _recognised(source: Path, tree: Tree, layout: LayoutName) -> tuple[Layout | None, list[Path]]:
-    """The layout whose lists lie there, and the lists; None for a folder per class."""
+def is_list(path: Path) -> bool:
+    """Whether a file is a list of a well-known dataset."""
+    return any(known.find([path]) for known in _LISTED.values())
+
+
+def neither(source: str) -> UserError:
+    """What is said of a file that is neither a table nor a list."""
+    return UserError(f"{source}: a folder per class or a table (.csv, .parquet) is expected")
+
+
+def no_table(source: str) -> UserError:
+    """What is said of a folder that is to have a table and has none."""
+    return UserError(f"{source}: there is no table here; name it {' or '.join(TABLE_NAMES)}, or give its path")
+
+
+def recognised(source: str, candidates: Sequence[Path], layout: LayoutName) -> tuple[Layout | None, list[Path]]:
+    """The layout whose lists are among ``candidates``, and the lists; None for a folder per class.
+
+    Args:
+        source: What messages call the place.
+        candidates: Files that may be lists.
+        layout: Which layout it is to be; ``auto`` looks.
+
+    Raises:
+        UserError: The lists of the wanted layout are missing, lists of two layouts lie there, or boxes.
+    """
     if layout == "folder":
         return None, []
-    near = [path for path in tree.others if len(path.relative_to(tree.root).parts) <= _LIST_DEPTH]
-    candidates = near if source.is_dir() else [source]
     if layout != "auto":
         wanted = _LISTED[layout]
         if not (lists := wanted.find(candidates)):

@@ -20,8 +20,9 @@ _EPSILON_S = 1e-6
 # A header may declare any length: ten days of windows of ten seconds are believed.
 _MAX_WINDOWS = 100_000
 
-Lengths = Callable[[Sequence[Path]], Iterable[float | Refused]]
-"""How long files say that their video is, in seconds, in the order that is asked."""
+Length = float | Refused | None
+Lengths = Callable[[Sequence[Path]], Iterable[Length]]
+"""How long files say that their video is, in seconds, in the order that is asked; None where it is not known yet."""
 
 
 def check_windows(ingest: IngestParams, split: SplitParams | None) -> None:
@@ -56,10 +57,10 @@ def cut(
     Args:
         candidates: Stretches of files; those with a label are cut only where ``windows.labelled`` says so.
         ingest: Section ``ingest``.
-        lengths: Asked about files whose end is needed.
+        lengths: Asked about files whose end is needed; where it is not known yet, the candidate stays whole.
 
     Returns:
-        The candidates, each clip once, and those whose length is not known.
+        The candidates, each clip once, and those whose file does not say how long it is.
     """
     windows = ingest.windows
     if not windows.length_s:
@@ -86,12 +87,11 @@ def cut(
     return list(found.values()), rejected
 
 
-def _parts(
-    candidate: Candidate, end_s: float | Refused | None, windows: WindowParams, shortest_s: float
-) -> list[Candidate]:
+def _parts(candidate: Candidate, end_s: Length, windows: WindowParams, shortest_s: float) -> list[Candidate]:
     if isinstance(end_s, Refused):
         raise end_s
-    assert end_s is not None
+    if end_s is None:
+        return [candidate]
     segment = candidate.claim.segment
     if (end_s - segment.start_s) / windows.step_s > _MAX_WINDOWS:
         raise Refused(

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from models.build import VideoModel
 from models.clips.loader import ClipLoader
+from models.clips.shards import Shards
 from models.inference import infer
 from tasks.labelling.outputs import Outputs, output_notes, read_outputs, write_outputs
 
@@ -29,13 +30,16 @@ _MORE = (
 )
 
 
-def outputs_of(model: VideoModel, labels: list[str], data: Path, clips: pd.DataFrame) -> Outputs:
+def outputs_of(
+    model: VideoModel, labels: list[str], data: Path, clips: pd.DataFrame, *, shards: Shards | None = None
+) -> Outputs:
     """Embeddings (backbone features, mean over time) and probabilities of ``clips``, rows of the manifest in ``data``.
 
-    The model stays on the device that it is on; each clip goes through it once.
+    The model stays on the device that it is on; each clip goes through it once. Shards are in the folder ``data``, if
+    ``shards`` does not say otherwise.
     """
     device = next(model.parameters()).device
-    loader = ClipLoader(data, clips, labels, model.clip_input, _BATCH, device=device)
+    loader = ClipLoader(data, clips, labels, model.clip_input, _BATCH, device=device, shards=shards)
 
     def both(clip_BCTHW: Tensor) -> Tensor:
         features_BTD = model.features(clip_BCTHW)

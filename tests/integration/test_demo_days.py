@@ -32,6 +32,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clone]:
     folder = tmp_path_factory.mktemp("days")
     table = write_world(World(num_frames=FRAMES, size=SIZE), folder / "world", cameras=CAMERAS, clips_per_action=1)
     with clone_in(folder) as clone:
+        clone.set_params({"export": {"formats": []}})
         done = clone.videoloop("run", "--source", table)
         assert done.returncode == 0, done.stdout + done.stderr
         yield clone

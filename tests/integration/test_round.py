@@ -55,7 +55,7 @@ class Round:
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clone]:
     folder = tmp_path_factory.mktemp("round")
-    with clone_in(folder) as made:
+    with clone_in(folder, first_day=True) as made:
         (folder / "witness").mkdir()
         (folder / "witness" / "sitecustomize.py").write_text(_WITNESS)
         made.environment["PYTHONPATH"] += f":{folder / 'witness'}"

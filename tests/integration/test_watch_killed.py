@@ -32,6 +32,7 @@ PARAMS = {
     "split": {"val": 0.25, "test": 0.25},
     # Long enough to be killed between two epochs.
     "fine_tune": {"epochs": 20, "early_stopping_patience": 0},
+    "export": {"formats": []},
     "watch": {
         # One look, at a level of 0.25, that six strange cameras reach on their first day; and nothing to wait for.
         "false_alarm": 0.5, "first_looks": 1, "warm_up_days": 0, "min_labels": 1,

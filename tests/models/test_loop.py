@@ -146,27 +146,35 @@ def test_micro_batches_add_up_to_the_batch() -> None:
 class _Small(nn.Module):
     """A device with memory for so many clips."""
 
-    def __init__(self, network: nn.Module, most: int) -> None:
+    def __init__(self, network: nn.Module, most: int, error: RuntimeError) -> None:
         super().__init__()
         self.network = network
         self.most = most
+        self._error = error
         self.sizes: list[int] = []
 
     def forward(self, clip_BCTHW: Tensor) -> Tensor:
         self.sizes.append(len(clip_BCTHW))
         if len(clip_BCTHW) > self.most:
-            raise torch.OutOfMemoryError
+            raise self._error
         logits_BK: Tensor = self.network(clip_BCTHW)
         return logits_BK
 
 
-def step_on_a_small_device(most: int) -> tuple[_Small, Step]:
-    small = _Small(model().eval(), most)
+_NO_MEMORY = torch.OutOfMemoryError()
+_NO_ENGINE = RuntimeError("GET was unable to find an engine to execute this computation")
+
+
+def step_on_a_small_device(most: int, error: RuntimeError = _NO_MEMORY) -> tuple[_Small, Step]:
+    small = _Small(model().eval(), most, error)
     return small, Step(small, make_optimizer(small, JOB), CrossEntropy(0.1).on(WHOLE), JOB)
 
 
-def test_too_little_memory_halves_the_micro_batch_and_keeps_the_batch(caplog: pytest.LogCaptureFixture) -> None:
-    small, step = step_on_a_small_device(most=2)
+@pytest.mark.parametrize("error", [_NO_MEMORY, _NO_ENGINE], ids=["allocator", "library"])
+def test_too_little_memory_halves_the_micro_batch_and_keeps_the_batch(
+    error: RuntimeError, caplog: pytest.LogCaptureFixture
+) -> None:
+    small, step = step_on_a_small_device(2, error)
     batch = torch.randn(8, 3, 4, 32, 32), Target(torch.arange(8) % 3)
     assert len(step(*batch).logits_BK) == 8
     assert small.sizes == [8, 4, 2, 2, 2, 2]
@@ -179,6 +187,12 @@ def test_too_little_memory_halves_the_micro_batch_and_keeps_the_batch(caplog: py
 def test_a_single_clip_that_does_not_fit_is_a_persons_mistake() -> None:
     _, step = step_on_a_small_device(most=0)
     with pytest.raises(UserError, match=r"model\.flavour: .* a single clip"):
+        step(torch.randn(3, 3, 4, 32, 32), Target(torch.zeros(3, dtype=torch.long)))
+
+
+def test_what_a_library_says_of_a_single_clip_is_no_persons_mistake() -> None:
+    _, step = step_on_a_small_device(0, _NO_ENGINE)
+    with pytest.raises(RuntimeError, match="unable to find an engine"):
         step(torch.randn(3, 3, 4, 32, 32), Target(torch.zeros(3, dtype=torch.long)))
 
 

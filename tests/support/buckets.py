@@ -30,6 +30,13 @@ def fill(client: Any, folder: Path, *, labels: Sequence[str] = ("run", "walk"), 
     return len(names)
 
 
+def copy_folder(client: Any, folder: Path, bucket: str, prefix: str) -> None:
+    """Put every file of a folder into the bucket, below ``prefix``."""
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        key = f"{prefix}/{path.relative_to(folder).as_posix()}"
+        client.put_object(Bucket=bucket, Key=key, Body=path.read_bytes())
+
+
 def take(data: Path, *, deadline_s: float = 60.0) -> None:
     """Ingest the bucket with small shards, little room and one decoder."""
     bucket = BucketParams(deadline_s=deadline_s, spool_mb=0.05, connections=4)

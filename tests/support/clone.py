@@ -15,6 +15,7 @@ from typing import Any
 import requests
 import yaml
 
+from tests.support import databases
 from tests.support.servers import free_port
 from tests.support.videos import pictures, write_video
 
@@ -162,9 +163,12 @@ COMMAND = (sys.executable, "-m", "flows.cli")
 
 
 @contextmanager
-def clone_in(folder: Path, *, small: bool = True) -> Iterator[Clone]:
-    """A clone whose servers are stopped in the end."""
+def clone_in(folder: Path, *, small: bool = True, first_day: bool = False) -> Iterator[Clone]:
+    """A clone whose servers are stopped in the end; on its ``first_day`` they have to make their databases."""
     clone = Clone(folder, small=small)
+    if not first_day:
+        databases.put_mlflow(clone.home)
+        databases.put_prefect(clone.home / "prefect")
     try:
         yield clone
     finally:

@@ -11,7 +11,7 @@ from pathlib import Path
 import av
 import numpy as np
 from av.stream import Disposition
-from av.video.reformatter import ColorTrc
+from av.video.reformatter import ColorPrimaries, ColorTrc
 
 from tasks.video.clips import Limits, Reason
 from tests.support.videos import flipped, pictures, truncated, write_sound, write_video
@@ -182,6 +182,46 @@ def words_in_latin(folder: Path) -> Path:
     return path
 
 
+def hdr(transfer: ColorTrc, *, suffix: str = "mkv") -> Make:
+    """Ten bits of BT.2020."""
+
+    def make(folder: Path) -> Path:
+        colours = {"color_primaries": int(ColorPrimaries.BT2020), "colorspace": _BT2020}
+        return write_video(
+            folder / f"a.{suffix}",
+            pictures(20),
+            codec="libx265",
+            color_trc=int(transfer),
+            pix_fmt="yuv420p10le",
+            **colours,
+        )
+
+    return make
+
+
+_BT2020 = 9
+
+
+def dolby_vision(profile: int, compatibility: int) -> Make:
+    """PQ with the record of Dolby Vision: profile, and what the base layer is for others, 0 for nothing."""
+
+    def make(folder: Path) -> Path:
+        path = hdr(ColorTrc.SMPTE2084, suffix="mp4")(folder)
+        content = bytearray(path.read_bytes())
+        record = bytes([1, 0, profile << 1, 0x0D, compatibility << 4]) + bytes(19)
+        box = struct.pack(">I", 8 + len(record)) + b"dvcC" + record
+        entry = content.index(b"hev1") - 4
+        end = entry + int.from_bytes(content[entry : entry + 4], "big")
+        for name in (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsd", b"hev1"):
+            at = content.index(name) - 4
+            size = int.from_bytes(content[at : at + 4], "big") + len(box)
+            content[at : at + 4] = struct.pack(">I", size)
+        path.write_bytes(content[:end] + box + content[end:])
+        return path
+
+    return make
+
+
 def fifo(folder: Path) -> Path:
     """What never ends, and never begins."""
     os.mkfifo(folder / "a.mp4")
@@ -271,18 +311,10 @@ CORPUS: dict[str, Case] = {
     "text behind mp4": refused(edited(lambda content: content + b"<script>" * 9), _R.TRAILING, says="72 bytes behind"),
     "text behind avi": refused(edited(lambda content: content + b"<script>" * 9, "avi"), _R.TRAILING),
     "zeros behind mp4": taken(edited(lambda content: content + bytes(1000)), num_frames=40),
-    "pq": refused(
-        lambda folder: write_video(
-            folder / "a.mkv", pictures(20), codec="libx265", color_trc=int(ColorTrc.SMPTE2084), pix_fmt="yuv420p10le"
-        ),
-        _R.HDR,
-        says="HDR",
-    ),
-    "hlg": taken(
-        lambda folder: write_video(
-            folder / "a.mkv", pictures(20), codec="libx265", color_trc=int(ColorTrc.ARIB_STD_B67), pix_fmt="yuv420p10le"
-        )
-    ),
+    "pq": taken(hdr(ColorTrc.SMPTE2084)),
+    "hlg": taken(hdr(ColorTrc.ARIB_STD_B67)),
+    "dolby vision without a base layer": refused(dolby_vision(5, 0), _R.HDR, says="is Dolby Vision without a base"),
+    "dolby vision over pq": taken(dolby_vision(8, 1)),
     "turned by 90 degrees": taken(
         lambda folder: write_video(folder / "a.mp4", pictures(20), rotation=90), size=(48, 64)
     ),

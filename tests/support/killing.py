@@ -78,7 +78,7 @@ def wait_until(reached: Callable[[], bool], say: Callable[[], str]) -> None:
     deadline = time.monotonic() + PATIENCE_S
     while not reached():
         assert time.monotonic() < deadline, say()
-        time.sleep(0.01)
+        time.sleep(0.05)
 
 
 def of_the_clone(clone: Clone) -> list[psutil.Process]:

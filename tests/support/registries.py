@@ -12,11 +12,14 @@ from tasks.registry.client import registry
 from tasks.registry.names import CHECKSUMS, KEY, MODEL_FOLDER
 from tasks.registry.trust import registration_key, write_checksums
 from tasks.settings import settings
+from tests.support.databases import put_mlflow
 
 
 @contextmanager
 def own_home(home: Path, tracking_uri: str | None = None) -> Iterator[Path]:
     """Point settings, decision log and MLflow at ``home``."""
+    if not tracking_uri:
+        put_mlflow(home)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("VIDEOLOOP_HOME", str(home))
         patch.delenv("VIDEOLOOP_DATABASE_URL", raising=False)

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from random import SystemRandom
 from threading import Thread
 from typing import Any
 
@@ -17,14 +18,18 @@ import requests
 
 from infra.servers import patient_session
 from tasks.process import die_with_parent
+from tests.support import databases
 
 _PATIENCE_S = 120
+_NOT_GIVEN_TO_CONNECTIONS = (10_000, 32_768)
+_CHANCE = SystemRandom()  # a test may set the seed of the other one, and two processes the same
 
 
 @contextmanager
 def mlflow_server(folder: Path) -> Iterator[str]:
     """Run ``mlflow server`` with its state in ``folder`` and give its address."""
     folder.mkdir(parents=True, exist_ok=True)
+    databases.put_mlflow(folder)
     port = free_port()
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     command += ["--backend-store-uri", f"sqlite:///{folder / 'mlflow.db'}"]
@@ -46,6 +51,7 @@ def mlflow_server(folder: Path) -> Iterator[str]:
 def prefect_server(folder: Path) -> Iterator[str]:
     """Run ``prefect server start`` with its state in ``folder`` and give its API's address."""
     folder.mkdir(parents=True, exist_ok=True)
+    databases.put_prefect(folder)
     port = free_port()
     command = [sys.executable, "-m", "prefect", "server", "start", "--no-ui"]
     command += ["--host", "127.0.0.1", "--port", str(port)]
@@ -78,10 +84,12 @@ def service(home: Path, tracking_uri: str, name: str = "actions", **variables: s
 
 
 def free_port() -> int:
-    """A port that nobody listens on right now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port that nobody listens on right now, and that no connection of another test will be given meanwhile."""
+    while True:
+        port = _CHANCE.randrange(*_NOT_GIVEN_TO_CONNECTIONS)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 @contextmanager

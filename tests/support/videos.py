@@ -27,16 +27,17 @@ def pictures(num_frames: int, width: int = 64, height: int = 48, *, seed: int = 
 
 def write_video(
     path: Path,
-    shown: Iterable[NDArray[np.uint8]],
+    shown: Iterable[NDArray[Any]],
     *,
     fps: int = 10,
     times_s: Sequence[float] | None = None,
     codec: str = "libx264",
     container_options: dict[str, str] | None = None,
     rotation: int = 0,
+    pixels: str = "rgb24",
     **stream_fields: Any,
 ) -> Path:
-    """Encode ``shown``, at ``fps`` or at the given times, in the container that the suffix names."""
+    """Encode ``shown``, of format ``pixels``, at ``fps`` or at the given times, in the container of the suffix."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with av.open(str(path), "w", options=container_options or {}) as container:
         stream: Any = None
@@ -50,7 +51,7 @@ def write_video(
                     stream.set_display_rotation(rotation)
                 for name, value in stream_fields.items():
                     setattr(stream.codec_context, name, value)
-            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format=pixels)
             frame.time_base = TIME_BASE
             frame.pts = round((number / fps if times_s is None else times_s[number]) * 1000)
             container.mux(stream.encode(frame))

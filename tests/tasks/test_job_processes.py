@@ -1,8 +1,7 @@
-"""A job as processes: killed at any instant, asked to stop, and divided among several."""
+"""A job as a process: killed at any instant, and asked to stop."""
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -72,15 +71,3 @@ def test_asked_to_stop_it_keeps_what_it_has_and_goes_on(data: Path, tmp_path: Pa
     assert "stopped in epoch" in (tmp_path / "log").read_text()
     assert start(data, tmp_path).wait() == 0
     assert (tmp_path / "out").read_text().split() == undisturbed
-
-
-@pytest.mark.integration
-def test_two_processes_come_to_what_one_does(data: Path, tmp_path: Path, undisturbed: list[str]) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
-    shared = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-    ranks = [start(data, tmp_path, RANK=str(rank), LOCAL_RANK=str(rank), **shared) for rank in range(2)]
-    assert [rank.wait(timeout=120) for rank in ranks] == [0, 0], (tmp_path / "log").read_text()
-    losses = list(map(float, (tmp_path / "out").read_text().split()[1:]))
-    assert losses == pytest.approx(list(map(float, undisturbed[1:])), rel=1e-3)

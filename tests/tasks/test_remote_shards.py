@@ -1,7 +1,10 @@
 import hashlib
 import json
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
+from unittest.mock import Mock
 
 import boto3
 import pytest
@@ -13,10 +16,17 @@ from models.clips.manifest import read_manifest
 from models.clips.sampling import ClipInput
 from models.clips.shards import StoredClip, write_shard
 from models.errors import UserError
-from models.spec import AugmentParams
+from models.spec import AugmentParams, ModelParams, PretrainParams
+from tasks import layout
+from tasks.params.quality import EvaluateParams, ReportParams
+from tasks.params.whole import BaseParams
+from tasks.pretrain import pretrain
+from tasks.reference import reference
 from tasks.remote_shards import shards_of
+from tasks.report.page import report
 from tasks.settings import settings
 from tests.support.dataset import write_dataset
+from tests.support.results import write_results
 
 INPUT = ClipInput(num_frames=4, span_s=None, size=16, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
 
@@ -38,15 +48,18 @@ def data(endpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
     }.items():  # fmt: skip
         monkeypatch.setenv(name, value)
     settings.cache_clear()
-    data = write_dataset(tmp_path / "data")
+    boto3.client("s3").create_bucket(Bucket="bucket")
+    return _pushed(write_dataset(tmp_path / "data"))
+
+
+def _pushed(data: Path) -> Path:
     client = boto3.client("s3")
-    client.create_bucket(Bucket="bucket")
     listed = []
     for path in sorted(path for path in data.rglob("*") if path.is_file()):
         md5 = _put(client, path.read_bytes())
         listed.append({"md5": md5, "relpath": str(path.relative_to(data))})
     version = _put(client, json.dumps(listed).encode(), ".dir")
-    (tmp_path / "data.dvc").write_text(f"outs:\n- md5: {version}\n  path: data\n")
+    (data.parent / "data.dvc").write_text(f"outs:\n- md5: {version}\n  path: data\n")
     return data
 
 
@@ -71,6 +84,46 @@ def test_streamed_batches_are_those_of_the_folder(data: Path) -> None:
     assert first(shards=shards_of(data)) == here
     with pytest.raises(UserError, match="this shard is missing"):
         first()
+
+
+def _bytes_here_and_streamed(
+    data: Path, out: Path, make: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> list[bytes]:
+    made = []
+    for url in ("", "s3://bucket/there"):
+        monkeypatch.setenv("VIDEOLOOP_SHARDS", url)
+        settings.cache_clear()
+        make()
+        made.append(out.read_bytes())
+        out.unlink()
+        shutil.rmtree(data / "shards", ignore_errors=True)
+    return made
+
+
+def test_pretraining_ends_with_the_same_bytes(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    params = PretrainParams(objective="masked", epochs=1, batch_size=8, decoder_blocks=1, num_threads=1)
+    model, out = ModelParams(family="vit", flavour="debug"), tmp_path / "weights.safetensors"
+    monkeypatch.setattr("tasks.pretrain.tracked", lambda *_: nullcontext(Mock()))  # MLflow takes five seconds
+
+    def make() -> None:
+        pretrain(BaseParams(name="test"), model, params, data=data, out=out)
+
+    here, streamed = _bytes_here_and_streamed(data, out, make, monkeypatch)
+    assert streamed == here
+
+
+def test_reference_and_report_have_the_same_bytes(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = write_results(tmp_path / "round", clips_per_class=1)
+    _pushed(root / layout.DATA)
+    base = BaseParams(name="test")
+
+    def make() -> None:
+        reference(base, data=root / layout.DATA, model=root / layout.MODEL, out=root / layout.REFERENCE)
+        shown = ReportParams(worst=2, explained=2)
+        report(base, shown, EvaluateParams(bootstrap=100), {}, workspace=root, out=root / layout.REPORT)
+
+    here, streamed = _bytes_here_and_streamed(root / layout.DATA, root / layout.REPORT, make, monkeypatch)
+    assert streamed == here
 
 
 def test_a_shard_that_was_not_pushed(data: Path) -> None:

@@ -9,11 +9,16 @@ import pandas as pd
 import pytest
 
 from models.build import build_model
+from models.clips.shards import ShardFolder
 from models.errors import UserError
 from tasks import layout
 from tasks.report.looks import Look, looks
 from tasks.report.results import Round, read_round
 from tests.support.results import MODEL, write_results
+
+
+def seen(root: Path, number: int) -> list[Look]:
+    return looks(read_round(root), root, number, shards=ShardFolder(root / layout.SHARDS))
 
 
 @pytest.fixture(scope="module")
@@ -27,8 +32,8 @@ def found(workspace: Path) -> Round:
 
 
 @pytest.fixture(scope="module")
-def shown(found: Round, workspace: Path) -> list[Look]:
-    return looks(found, workspace, 6)
+def shown(workspace: Path) -> list[Look]:
+    return seen(workspace, 6)
 
 
 def test_the_surest_mistakes_come_first_then_right_clips_of_different_classes(found: Round, shown: list[Look]):
@@ -41,11 +46,11 @@ def test_the_surest_mistakes_come_first_then_right_clips_of_different_classes(fo
 
 def test_without_mistakes_all_are_right_and_with_none_wanted_none_are_read(tmp_path: Path):
     root = write_results(tmp_path, accuracy=1.0, clips_per_class=1)
-    assert [look.correct for look in looks(read_round(root), root, 4)] == [True] * 4
+    assert [look.correct for look in seen(root, 4)] == [True] * 4
     (root / layout.WEIGHTS).unlink()
-    assert looks(read_round(root), root, 0) == []
+    assert seen(root, 0) == []
     with pytest.raises(UserError, match=layout.WEIGHTS.name):
-        looks(read_round(root), root, 4)
+        seen(root, 4)
 
 
 def test_films_play_and_strips_have_a_frame_for_each_bar(shown: list[Look]):

@@ -7,9 +7,8 @@ import pandas as pd
 import pytest
 
 from models.clips.manifest import read_manifest
-from models.errors import UserError
 from tasks.ingest import IngestSummary, ingest
-from tasks.params.data import BucketParams, IngestParams
+from tasks.params.data import BucketParams, IngestParams, WindowParams
 from tasks.sources.address import source_at
 from tasks.sources.bucket import Bucket, Fetched, StoredObject
 from tests.support.videos import pictures, write_video
@@ -36,6 +35,11 @@ def fetched(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr(Bucket, "fetch", noting)
     return keys
+
+
+def long_film(path: Path, *, seed: int = 0, **container: str) -> bytes:
+    """Four seconds."""
+    return write_video(path, pictures(40, seed=seed), container_options=container or None).read_bytes()
 
 
 def put(films: Any, **objects: bytes) -> None:
@@ -111,7 +115,38 @@ def test_what_lies_here_at_a_time_is_bounded(
     assert "more than ingest.bucket.spool_mb" in reason
 
 
-def test_layouts_that_need_a_disk_are_refused_with_a_remedy(tmp_path: Path) -> None:
-    params = PARAMS.model_copy(update={"layout": "ucf101"})
-    with pytest.raises(UserError, match=r"s3://films/: a bucket is read as .* not as ucf101; copy the dataset"):
-        ingest(source_at("s3://films"), tmp_path / "data", params, None, seed=0)
+def cut(source: str | Path, data: Path, length_s: float) -> IngestSummary:
+    params = PARAMS.model_copy(update={"windows": WindowParams(length_s=length_s)})
+    where = source_at(source) if isinstance(source, str) else source
+    return ingest(where, data, params, None, seed=0, has_labels=False, num_workers=1)
+
+
+def test_windows_of_long_films_are_those_of_a_folder_and_the_films_are_fetched_once_for_them(
+    films: Any, fetched: list[str], tmp_path: Path
+) -> None:
+    folder, data = tmp_path / "films", tmp_path / "data"
+    for number in range(2):
+        key = f"cam{number}/a.mp4"
+        films.put_object(Bucket="films", Key=key, Body=long_film(folder / key, seed=number))
+    for length_s in (0, 1.5):  # first whole, when nobody asks how long they are
+        cut("s3://films", data, length_s)
+        cut(folder, tmp_path / "same", length_s)
+    assert fetched == ["cam0/a.mp4", "cam1/a.mp4"] * 2
+    ours, theirs = (read_manifest(place / "manifest.parquet") for place in (data, tmp_path / "same"))
+    pd.testing.assert_frame_equal(ours.drop(columns="uri"), theirs.drop(columns="uri"))
+    assert len(ours) == 2 * (1 + 3)
+    before = {path: path.read_bytes() for path in data.rglob("*") if path.is_file()}
+    cut("s3://films", data, 1.5)
+    assert len(fetched) == 4
+    assert {path: path.read_bytes() for path in data.rglob("*") if path.is_file()} == before
+
+
+def test_a_film_that_does_not_say_how_long_it_is_is_refused_once(
+    films: Any, fetched: list[str], tmp_path: Path
+) -> None:
+    films.put_object(Bucket="films", Key="cam0/a.mp4", Body=long_film(tmp_path / "a.mp4"))
+    films.put_object(Bucket="films", Key="cam1/b.mkv", Body=long_film(tmp_path / "b.mkv", live="1"))
+    for _ in range(2):
+        [(path, reason)] = cut("s3://films", tmp_path / "data", 1.5).quarantined
+        assert (path, "does not say how long it lasts" in reason) == ("s3://films/cam1/b.mkv", True)
+    assert fetched == ["cam0/a.mp4", "cam1/b.mkv"]

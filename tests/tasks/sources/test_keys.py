@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from models.errors import UserError
-from tasks.params.data import BucketParams
+from tasks.params.data import BucketParams, IngestParams
 from tasks.sources.address import source_at
 from tasks.sources.bucket import Bucket
 from tasks.sources.keys import Contents, read_contents
@@ -19,7 +19,9 @@ def put(films: Any, *keys: str, content: bytes = b"bytes") -> None:
 def contents_of(text: str, tmp_path: Path, *, has_labels: bool = True) -> Contents:
     address = source_at(text)
     assert not isinstance(address, Path)
-    return read_contents(address, Bucket(address.bucket, BucketParams()), tmp_path, has_labels=has_labels)
+    return read_contents(
+        address, Bucket(address.bucket, BucketParams()), tmp_path, IngestParams(), has_labels=has_labels
+    )
 
 
 def found(contents: Contents) -> list[tuple[str, str | None, str]]:

@@ -1,7 +1,10 @@
 from dataclasses import replace
 from pathlib import Path
 
-from tasks.sources.ledger import JOURNAL, LEDGER, Entry, Ledger
+import pyarrow.parquet as pq
+
+from tasks.sources.ledger import JOURNAL, LEDGER, Entry, Ledger, noted_verdicts
+from tasks.video.clips import Reason, Refused
 
 ENTRY = Entry("s3://films/walk/1.mp4", '"abc"', 7, "v1", "5" * 64, {"c1": ("duration", "is too short")})
 
@@ -46,3 +49,21 @@ def test_refusals_hold_for_the_parameters_that_they_were_found_under(tmp_path: P
         if written.name == "whole":
             ledger.close()
         assert Ledger(written, "other").get(ENTRY.uri, ENTRY.etag, ENTRY.size) == replace(ENTRY, refused={})
+
+
+def test_a_length_is_known_and_so_is_why_there_is_none(tmp_path: Path) -> None:
+    silent = replace(ENTRY, uri="s3://films/walk/2.mp4", refused=noted_verdicts({}, Refused("no", Reason.DURATION)))
+    ledger = Ledger(tmp_path, "recipe")
+    for entry in (replace(ENTRY, length_s=4.0), silent):
+        ledger.note(entry)
+    ledger.close()
+    found = [Ledger(tmp_path, "recipe").get(uri, ENTRY.etag, ENTRY.size) for uri in (ENTRY.uri, silent.uri)]
+    assert [str(entry.length) for entry in found if entry] == ["4.0", "no"]
+
+
+def test_a_ledger_of_an_earlier_version_is_read(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path, "recipe")
+    ledger.note(ENTRY)
+    ledger.close()
+    pq.write_table(pq.read_table(tmp_path / LEDGER).drop_columns("length_s"), tmp_path / LEDGER)
+    assert Ledger(tmp_path, "recipe").get(ENTRY.uri, ENTRY.etag, ENTRY.size) == ENTRY

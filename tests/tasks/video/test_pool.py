@@ -52,7 +52,7 @@ def fake_worker(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_outcomes_come_in_order_however_many_workers_there_are(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ahead_bytes: int
 ) -> None:
-    monkeypatch.setattr(pool, "_AHEAD_BYTES", ahead_bytes)
+    monkeypatch.setattr(pool, "AHEAD_BYTES", ahead_bytes)
     jobs = [job(write_video(tmp_path / f"{n}.mp4", pictures(5 + 3 * n, seed=n))) for n in range(7)]
     jobs.insert(3, job(tmp_path / "missing.mp4"))
     alone, together = ([*pool.decode_all(jobs, num_workers=number)] for number in (1, 3))
