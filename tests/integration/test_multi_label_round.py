@@ -24,6 +24,7 @@ from tasks.promote import promote
 from tasks.reference import reference
 from tasks.register import register
 from tasks.report.page import report
+from tasks.validate import validate
 from tasks.validation.facts import class_facts
 from tests.support import results
 from tests.support.labelled_films import THINGS, write_films
@@ -36,9 +37,10 @@ PARAMS = Params(
     base=BaseParams(name="things"),
     ingest=IngestParams(short_side=40, multi_label=True),
     split=SplitParams(val=0.3),
+    validate=ValidateParams(short_side_px=(8, 4320)),
     model=ModelParams(family="c3d", flavour="debug"),
     fine_tune=FinalJobParams(
-        epochs=12, lr=0.01, backbone_lr_scale=1.0, label_smoothing=0.0, calibration="temperature", num_threads=1
+        epochs=8, lr=0.01, backbone_lr_scale=1.0, label_smoothing=0.0, calibration="temperature", num_threads=1
     ),
     evaluate=EvaluateParams(bootstrap=100),
     export=ExportParams(formats=()),
@@ -47,7 +49,7 @@ PARAMS = Params(
 
 
 def test_from_a_table_to_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    films = write_films(tmp_path / "films", num_sources=24)
+    films = write_films(tmp_path / "films", num_sources=14)
     root = tmp_path / "round"
     root.mkdir()
     monkeypatch.chdir(root)
@@ -56,11 +58,12 @@ def test_from_a_table_to_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     with own_home(tmp_path / "home"):
         single = IngestParams(short_side=40)
         summary = ingest(films, layout.DATA, PARAMS.ingest, PARAMS.split, seed=0)
-        assert (summary.clips, summary.classes, summary.unlabelled) == (192, 3, 0)
+        assert (summary.clips, summary.classes, summary.unlabelled) == (112, 3, 0)
         with pytest.raises(UserError, match=r"made with ingest\.multi_label: true"):
             ingest(films, layout.DATA, single, PARAMS.split, seed=0)
         clips = read_manifest(layout.MANIFEST)
-        assert class_facts(clips, ValidateParams())["clips"].tolist() == [96, 96, 96]
+        assert class_facts(clips, ValidateParams())["clips"].tolist() == [56, 56, 56]
+        validate(PARAMS.base, PARAMS.validate_, PARAMS.split)
         fine_tune(PARAMS.base, PARAMS.model, PARAMS.fine_tune)
         evaluate(PARAMS.base, PARAMS.evaluate)
         metrics = json.loads(layout.METRICS.read_text())
