@@ -11,10 +11,8 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import av
-
 from bench.machine import describe
-from bench.video import write_video
+from bench.video import only_decode, write_video
 from tasks.video.clips import WHOLE, Job, Recipe, Refused
 from tasks.video.decode import decode
 
@@ -50,23 +48,17 @@ def main() -> None:
 
 
 def _row(name: str, paths: Sequence[Path]) -> None:
-    num_frames = sum(map(_only_decode, paths))
+    num_frames = sum(map(only_decode, paths))
     began_s = time.process_time()
     for path in paths:
         _ours(path)
     passes = max(1, round(_TURN_S / (time.process_time() - began_s)))
     bare_s, ours_s = [], []
     for _ in range(_TURNS):
-        bare_s.append(_processor_s(_only_decode, paths, passes))
+        bare_s.append(_processor_s(only_decode, paths, passes))
         ours_s.append(_processor_s(_ours, paths, passes))
     bare, ours = (1e3 * min(each) / (num_frames * passes) for each in (bare_s, ours_s))
     print(f"| {name} | {bare:.2f} | {ours:.2f} | {bare / ours:.2f} |", flush=True)
-
-
-def _only_decode(path: Path) -> int:
-    with av.open(str(path)) as container:
-        container.streams.video[0].codec_context.thread_count = 1
-        return sum(1 for _ in container.decode(video=0))
 
 
 def _ours(path: Path) -> None:

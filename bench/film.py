@@ -1,4 +1,4 @@
-"""Memory of ingest on one long film: ``python -m bench.film [--minutes 60] [--fps 30] [--workers 2]``.
+"""Memory of ingest on one long film: ``python -m bench.film [--minutes 60] [--fps 30] [--workers 2 ...]``.
 
 A 1080p H.264 film is cut into windows of 10 seconds by a table. Memory is the largest sum over all processes of what
 each holds by itself and its share of what they hold together (Pss), sampled ten times a second, and the largest of one
@@ -9,15 +9,14 @@ import argparse
 import csv
 import logging
 import tempfile
-import threading
 import time
 from multiprocessing import get_context
 from pathlib import Path
 
 import av
-import psutil
 
 from bench.machine import describe
+from bench.memory import Memory
 from bench.video import write_video
 from tasks.ingest import ingest
 from tasks.params.data import IngestParams
@@ -31,7 +30,7 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--minutes", type=float, default=60.0)
     arguments.add_argument("--fps", type=int, default=30)
-    arguments.add_argument("--workers", type=int, default=2, help="decoding processes")
+    arguments.add_argument("--workers", type=int, nargs="+", default=[2], help="decoding processes, one turn each")
     options = arguments.parse_args()
     logging.disable(logging.WARNING)
     print(describe("av", "simplejpeg"))
@@ -44,15 +43,21 @@ def main() -> None:
         table = _windows(film, options.minutes * 60.0)
         print(f"{options.minutes:g} minutes, 1080p, {options.fps} fps, {film.stat().st_size / 1e6:.0f} MB", flush=True)
         params = IngestParams(short_side=128, max_fps=15.0, max_duration_s=30.0, clips_per_shard=128)
-        start_s = time.perf_counter()
-        with _Memory() as memory:
-            data = Path(folder) / "data"
-            found = ingest(table, data, params, None, seed=0, has_labels=False, num_workers=options.workers)
-        stored = sum(path.stat().st_size for path in (data / "shards").iterdir()) / 1e6
-        print(
-            f"{found.clips} clips, {stored:.0f} MB stored, {time.perf_counter() - start_s:.0f} s; at most "
-            f"{memory.peak_mb:.0f} MB together, {memory.worker_mb:.0f} MB in one decoding process"
-        )
+        first_s = None
+        for num_workers in options.workers:
+            start_s = time.perf_counter()
+            with Memory() as memory:
+                data = Path(folder) / f"data-{num_workers}"
+                found = ingest(table, data, params, None, seed=0, has_labels=False, num_workers=num_workers)
+            took_s = time.perf_counter() - start_s
+            first_s = first_s or took_s
+            stored = sum(path.stat().st_size for path in (data / "shards").iterdir()) / 1e6
+            print(
+                f"{num_workers} processes: {found.clips} clips, {stored:.0f} MB stored, {took_s:.0f} s, "
+                f"{first_s / took_s:.2f} times as fast as the first; at most {memory.peak_mb:.0f} MB together, "
+                f"{memory.worker_mb:.0f} MB in one decoding process",
+                flush=True,
+            )
 
 
 def _write_film(film: Path, duration_s: float, fps: int) -> None:
@@ -78,34 +83,6 @@ def _windows(film: Path, duration_s: float) -> Path:
         rows.writerow(["path", "start_s", "end_s"])
         rows.writerows([film.name, n * _WINDOW_S, (n + 1) * _WINDOW_S] for n in range(int(duration_s / _WINDOW_S)))
     return table
-
-
-class _Memory:
-    """Samples this process and its children while it is entered."""
-
-    def __init__(self) -> None:
-        self.peak_mb = 0.0
-        self.worker_mb = 0.0
-        self._done = threading.Event()
-        self._thread = threading.Thread(target=self._sample)
-
-    def __enter__(self) -> "_Memory":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._done.set()
-        self._thread.join()
-
-    def _sample(self) -> None:
-        this = psutil.Process()
-        while not self._done.wait(0.1):
-            try:
-                children = [child.memory_full_info().pss / 1e6 for child in this.children(recursive=True)]
-                self.worker_mb = max([self.worker_mb, *children])
-                self.peak_mb = max(self.peak_mb, this.memory_full_info().pss / 1e6 + sum(children))
-            except psutil.Error:
-                continue
 
 
 if __name__ == "__main__":

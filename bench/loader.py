@@ -49,7 +49,10 @@ def main() -> None:
     """Make the files, measure, print a line for each."""
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--seconds", type=float, default=10.0, help="measured time of each, warm and cold")
-    seconds = arguments.parse_args().seconds
+    arguments.add_argument("--alone", action="store_true", help="the loader beside PyAV, and no others")
+    options = arguments.parse_args()
+    decoders = dict(list(_DECODERS.items())[:1]) if options.alone else _DECODERS
+    formats = {} if options.alone else packs.FORMATS
     torch.set_num_threads(1)
     keep_freed_memory()  # as training does
     logging.disable(logging.WARNING)
@@ -58,11 +61,11 @@ def main() -> None:
         videos = _videos(Path(folder) / "videos")
         data = Path(folder) / "data"
         ingest(videos[0].parents[1], data, IngestParams(short_side=HEIGHT, max_fps=FPS), SplitParams(), seed=0)
-        table = _Table(seconds)
-        for name, make in _DECODERS.items():
+        table = _Table(options.seconds)
+        for name, make in decoders.items():
             table.line(name, videos, lambda make=make: _batches_of_windows(make(), videos))
         clips = _stored(data)
-        for name, write in packs.FORMATS.items():
+        for name, write in formats.items():
             place = Path(folder) / write.__name__
             place.mkdir()
             table.format(name, place, partial(write, place, clips))

@@ -1,10 +1,10 @@
 """Copies found, and clips taken for copies, beside hashes of whole frames: ``python -m bench.near_duplicates``.
 
 The originals are the demonstration's world: cameras with many clips each, none a copy of another, that turn after
-people; and some of the same cameras that do not turn. Clips of the first are made worse in several ways, and everything
-goes through ingest. Beside what ``videoloop`` finds stands what a team would put together otherwise: pHash of ImageHash
-on every frame, the clips shifted against each other, the mean distance of what lies on each other. Its limit is its
-usual one, and the one at which it takes no two of the original clips for copies. It needs ``pip install imagehash``.
+people. Clips are made worse in several ways, and everything goes through ingest. Beside what ``videoloop`` finds stands
+what a team would put together otherwise: pHash of ImageHash on every frame, the clips shifted against each other, the
+mean distance of what lies on each other. Its limit is its usual one, and the one at which it takes no two of the
+original clips for copies. It needs ``pip install imagehash``.
 """
 
 import argparse
@@ -13,8 +13,7 @@ import tempfile
 import time
 import tracemalloc
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
-from itertools import combinations, product
+from itertools import combinations
 from pathlib import Path
 
 import av
@@ -24,11 +23,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from bench.machine import describe
-from infra.demo.cameras import draw_camera
 from infra.demo.dataset import World, write_world
-from infra.demo.looks import look_named
-from infra.demo.takes import ACTIONS, FPS, draw_take
-from infra.demo.video import encode
+from infra.demo.takes import FPS
 from models.clips.manifest import read_manifest
 from models.clips.shards import ClipStore
 from tasks.ingest import ingest
@@ -38,7 +34,6 @@ from tasks.params_file import load_params
 from tasks.twins.kept import Prints, prints_of
 from tasks.twins.pairs import near_copies
 
-_STILL_CAMERAS = 8
 _USUAL_PHASH = 10.0
 _DISTANCE = NearDuplicateParams().distance
 
@@ -57,32 +52,10 @@ def main() -> None:
     print(describe("numpy", "simplejpeg", "av"))
     with tempfile.TemporaryDirectory() as temporary:
         folder = options.folder or Path(temporary)
-        _still_cameras(folder)
         prints = _quality(folder, options.cameras, options.copied)
     print("\n| clips | s | MB | copies found | other pairs |\n|---|---|---|---|---|")
     for num_clips in options.sizes:
         _search(prints, num_clips)
-
-
-def _still_cameras(folder: Path) -> None:
-    """Clips of cameras that do not turn, none a copy of another: who takes which for copies."""
-    for index, number, label in product(range(_STILL_CAMERAS), (1, 2), ACTIONS):
-        path = folder / "still" / f"camera-{index}" / f"{label}-{number}.mp4"
-        if not path.exists():
-            camera = replace(draw_camera(index, look_named("base"), 0), follow=0.0)
-            take = draw_take(camera, label, number, look_named("base"), 0, (index,))
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(encode(take.film(), FPS))
-    clips = _taken(folder / "still", folder / "stills", load_params())
-    shards = folder / "stills" / "shards"
-    pairs = near_copies(prints_of(clips, shards, Path(tempfile.mkdtemp(dir=folder))), _DISTANCE)
-    hashes = _hashes(clips, shards)
-    usual = [_phash_distance(*pair) <= _USUAL_PHASH for pair in combinations(hashes, 2)]
-    print(
-        f"\n{len(clips)} clips of {_STILL_CAMERAS} cameras that do not turn, {len(usual)} pairs: taken for copies by "
-        f"videoloop {len(pairs)}, by pHash {sum(usual)}",
-        flush=True,
-    )
 
 
 def _quality(folder: Path, cameras: int, num_copied: int) -> Prints:

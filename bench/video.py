@@ -35,3 +35,10 @@ def write_video(
             picture = noisy.clip(0, 255).astype(np.uint8)
             container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, "rgb24")))
         container.mux(stream.encode())
+
+
+def only_decode(path: Path) -> int:
+    """Decode a file with PyAV on one thread and do nothing else; how many frames it has."""
+    with av.open(str(path)) as container:
+        container.streams.video[0].codec_context.thread_count = 1
+        return sum(1 for _ in container.decode(video=0))

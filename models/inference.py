@@ -37,7 +37,13 @@ class Loader(Protocol):
         """Batches in an epoch."""
 
     def epoch(
-        self, number: int, *, first: int = 0, share: Share = ALONE, clip_input: ClipInput | None = None
+        self,
+        number: int,
+        *,
+        first: int = 0,
+        share: Share = ALONE,
+        clip_input: ClipInput | None = None,
+        batch_size: int | None = None,
     ) -> Iterator[Batch]:
         """The batches of an epoch from ``first`` on, a pure function of its number."""
 

@@ -241,7 +241,7 @@ class _Run:
         with self._interruption.held():
             phase.set_mode(done)
             for inputs, target in phase.train_examples(done, training.position, self._group.share):
-                set_learning_rate(training.optimizer, self._rate(phase, done * phase.num_steps + training.position))
+                set_learning_rate(training.optimizer, self._rate(phase, done, training.position))
                 outcome = training.step(inputs, target)
                 training.average.update()
                 training.tally.add(outcome.loss, outcome.logits_BK, target)
@@ -253,7 +253,7 @@ class _Run:
                 val_loss, val_accuracy = self._finite(self._validate(phase))
                 if val_loss < min((past.val_loss for past in self.history), default=math.inf):
                     self._best = _copied(phase)
-        last_step = done * phase.num_steps + training.position - 1
+        last = training.position - 1
         training.position, training.tally = 0, Tally()
         return Epoch(
             epoch=len(self.history) + 1,
@@ -262,14 +262,17 @@ class _Run:
             train_accuracy=train_accuracy,
             val_loss=val_loss,
             val_accuracy=val_accuracy,
-            lr=self._params.lr * self._rate(phase, last_step),
+            lr=self._params.lr * self._rate(phase, done, last),
             seconds=time.monotonic() - started,
         )
 
-    def _rate(self, phase: Phase, step: int) -> float:
+    def _rate(self, phase: Phase, epoch: int, position: int) -> float:
+        """Of a batch of the phase's ``epoch``. Schedules go by clips: a batch of twice the size is two steps."""
+        factor = phase.batch_factor(epoch)
+        step = epoch * phase.num_steps + factor * position
         num_warmup_steps = round(self._params.warmup_epochs * phase.num_steps)
         num_steps = phase.num_epochs * phase.num_steps
-        return self._rate_scale * schedule_factor(step, num_steps, num_warmup_steps, self._params.schedule)
+        return factor * self._rate_scale * schedule_factor(step, num_steps, num_warmup_steps, self._params.schedule)
 
     def _look_up(self, training: "_Training") -> None:
         """See, between two steps, whether the loss is a number, a checkpoint is due, or the end is asked for."""

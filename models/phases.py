@@ -21,7 +21,7 @@ from models.features import NUM_VIEWS, Features, cached_features
 from models.inference import Loader
 from models.objectives.target import Target
 from models.parts import HEAD, WHOLE, Part, stage_indices, trained_state
-from models.progressive import clip_input_at, replaced
+from models.progressive import batch_factor, clip_input_at, replaced
 from models.share import Share
 from models.spec import FineTuneParams, Method
 
@@ -37,7 +37,7 @@ class Phase(ABC):
         module: What is trained.
         part: Which part of a model that is.
         num_epochs: At most.
-        num_steps: Of one epoch; known after :meth:`start`.
+        num_steps: Of one epoch, at the job's batch size.
     """
 
     name: Method
@@ -53,6 +53,10 @@ class Phase(ABC):
     @abstractmethod
     def set_mode(self, epoch: int) -> None:
         """Put the module into the mode of a training step of the phase's ``epoch`` (from 0)."""
+
+    def batch_factor(self, epoch: int) -> int:  # noqa: ARG002 - every epoch is alike
+        """How many times the job's batch a step of the phase's ``epoch`` (from 0) takes."""
+        return 1
 
     @abstractmethod
     def state(self) -> dict[str, Tensor]:
@@ -138,6 +142,8 @@ class TunePhase(Phase):
         self._val = val
         self._clip_input = model.clip_input
         self._progressive = params.progressive
+        self._multigrid = params.multigrid
+        self._batch_size = params.batch_size
         self._freeze_batch_norm = params.freeze_batch_norm
         self._unfreeze = params.unfreeze
         self._num_stages = len(model.backbone.stages)
@@ -185,16 +191,26 @@ class TunePhase(Phase):
         """Trained weights, and statistics that move."""
         return trained_state(self.module, self._names, statistics=not self._freeze_batch_norm)
 
+    def batch_factor(self, epoch: int) -> int:
+        """More where clips are smaller and the job is multigrid."""
+        return batch_factor(self._input_of(epoch), self._clip_input) if self._multigrid else 1
+
+    def _input_of(self, epoch: int) -> ClipInput:
+        return clip_input_at(epoch / self.num_epochs, self._clip_input, self._progressive)
+
     def train_examples(self, epoch: int, first: int, share: Share) -> Examples:
         """Augmented clips."""
+        factor = self.batch_factor(epoch)
         batches = self._train.epoch(
             NUM_VIEWS + epoch,  # the loader's first epochs are the head phase's views
             first=first,
             share=share,
-            clip_input=clip_input_at(epoch / self.num_epochs, self._clip_input, self._progressive),
+            clip_input=self._input_of(epoch),
+            batch_size=factor * self._batch_size if factor > 1 else None,
         )
         title = f"epoch {epoch + 1}"
-        shown = tqdm(batches, title, len(self._train), initial=first, leave=False, disable=None)
+        num_batches = -(-self.num_steps // factor)
+        shown = tqdm(batches, title, num_batches, initial=first, leave=False, disable=None)
         for position, batch in enumerate(shown, first):
             yield self._examples(batch, epoch, position)
 

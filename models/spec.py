@@ -251,6 +251,9 @@ class FineTuneParams(Section):
         shuffled_shards: How many shards are read at a time, their clips shuffled together; 0 shuffles all clips. For
             data that are streamed through a cache smaller than they are, which then are fetched once an epoch.
         progressive: Smaller clips for the first part of training every weight; empty for full size throughout.
+        multigrid: Take as many more clips a step as they are smaller, at a rate that is higher by as much: epochs of
+            small clips have fewer steps, and not only cheaper ones (Multigrid's long cycle, Wu et al. 2020,
+            arXiv:1912.00998).
         num_threads: Intra-operation threads on CPU; part of the result, since sums depend on it.
     """
 
@@ -288,10 +291,11 @@ class FineTuneParams(Section):
     ema: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
     shuffled_shards: Annotated[int, Field(ge=0)] = 0
     progressive: tuple[ProgressiveStage, ...] = ()
+    multigrid: bool = False
     num_threads: Annotated[int, Field(ge=1, le=256)] = 2
 
     @model_validator(mode="after")
-    def _a_head_alone_sees_no_clips(self) -> "FineTuneParams":
+    def _nothing_is_asked_that_has_no_effect(self) -> "FineTuneParams":
         asked = {
             "augment.mixup": self.augment.mixup > 0,
             "augment.cutmix": self.augment.cutmix > 0,
@@ -301,6 +305,8 @@ class FineTuneParams(Section):
         }
         if self.method == "head" and (wanted := [name for name, is_on in asked.items() if is_on]):
             raise ValueError(f"{wanted[0]} has no effect on a head that is trained on features: take another method")
+        if self.multigrid and not self.progressive:
+            raise ValueError("multigrid has no effect where all clips are of one size: give progressive a stage")
         return self
 
 

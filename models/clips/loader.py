@@ -126,7 +126,13 @@ class ClipLoader:
         return len(self._places)
 
     def epoch(
-        self, number: int, *, first: int = 0, share: Share = ALONE, clip_input: ClipInput | None = None
+        self,
+        number: int,
+        *,
+        first: int = 0,
+        share: Share = ALONE,
+        clip_input: ClipInput | None = None,
+        batch_size: int | None = None,
     ) -> Iterator[Batch]:
         """The batches of epoch ``number``, each decoded before it is asked for.
 
@@ -135,29 +141,27 @@ class ClipLoader:
             first: The batch to begin with; those before it are not read.
             share: Which part of each batch; all parts together are what one process sees.
             clip_input: What is to be made of the clips; default: what the model takes.
+            batch_size: Clips per batch in this epoch; default: the loader's.
 
         Raises:
             UserError: A shard is missing or damaged.
         """
+        size = batch_size or self._batch_size
         order_N = self._order(number)
         make = self._make(clip_input or self._input)
-        starts = iter(range(first * self._batch_size, len(order_N), self._batch_size))
+        starts = iter(range(first * size, len(order_N), size))
         executor = ThreadPoolExecutor(self._num_workers, thread_name_prefix="clips")
-        coming_N = order_N[first * self._batch_size :] if self._shards.max_open else order_N[:0]
+        coming_N = order_N[first * size :] if self._shards.max_open else order_N[:0]
         ahead = _Ahead(self._shards, [self._places[index][0] for index in coming_N])
         pending: deque[_Pending] = deque()
         try:
             for start in islice(starts, 1 + _BATCHES_AHEAD):
-                pending.append(
-                    self._submit(executor, make, number, start, order_N[start : start + self._batch_size], share)
-                )
+                pending.append(self._submit(executor, make, number, start, order_N[start : start + size], share))
             while pending:
                 ahead.have_asked(len(pending[0].index_B))
                 batch = self._collect(make, number, pending.popleft())
                 if (start := next(starts, -1)) >= 0:
-                    pending.append(
-                        self._submit(executor, make, number, start, order_N[start : start + self._batch_size], share)
-                    )
+                    pending.append(self._submit(executor, make, number, start, order_N[start : start + size], share))
                 yield batch
         finally:
             executor.shutdown(wait=True, cancel_futures=True)

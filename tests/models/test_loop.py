@@ -244,6 +244,47 @@ def test_smaller_clips_come_first() -> None:
     assert shapes == [(2, 16, 16)] * 6 + [(4, 24, 24)] * 3 + [(4, 32, 32)] * 3
 
 
+MULTIGRID = {
+    "head_epochs": 0, "epochs": 4, "multigrid": True, "schedule": "step", "warmup_epochs": 0.0,
+    "progressive": [{"until": 0.5, "size": 16, "frames": 2}, {"until": 0.75, "size": 24}],
+}  # fmt: skip
+
+
+def test_multigrid_takes_more_clips_a_step_where_they_are_smaller_at_a_higher_rate() -> None:
+    sizes: list[int] = []
+    network = model()
+
+    class Watching(NoiseLoader):
+        def epoch(self, number: int, **options: Any) -> Iterator[Batch]:
+            for batch in super().epoch(number, **options):
+                sizes.append(len(batch.clip_BCTHW))
+                yield batch
+
+    train = Watching(network.clip_input, num_clips=40)
+    epochs = fit(network, train, NoiseLoader(network.clip_input), changed(**MULTIGRID), seed=0)
+    # An eighth of the pixels, which is 32 clips for 4; 9/16 of them, for which none is added.
+    assert sizes == [32, 8] * 2 + [4] * 20
+    assert [epoch.lr for epoch in epochs] == pytest.approx([0.08, 0.08, 0.001, 0.0001])
+
+
+def test_multigrid_killed_within_an_epoch_ends_with_the_same_bytes(tmp_path: Path) -> None:
+    params = changed(**MULTIGRID, batch_size=2)
+    alive, _ = trained(params)
+
+    def kill(batch: int) -> None:
+        if batch == 3:
+            raise KilledError
+
+    with pytest.raises(KilledError):
+        trained(params, kill, checkpoint=tmp_path, checkpoint_s=0.0)
+    assert digest(trained(params, checkpoint=tmp_path, checkpoint_s=0.0)[0]) == digest(alive)
+
+
+def test_multigrid_without_sizes_is_a_persons_mistake() -> None:
+    with pytest.raises(ValueError, match="multigrid has no effect where all clips are of one size"):
+        changed(multigrid=True)
+
+
 def test_a_size_that_the_model_does_not_take_is_a_persons_mistake() -> None:
     network = model(params=ModelParams(family="c3d", flavour="debug", head=HeadParams(name="linear")))
     loaders = NoiseLoader(network.clip_input), NoiseLoader(network.clip_input)

@@ -33,12 +33,18 @@ class NoiseLoader:
         return -(-self.num_clips // self._batch_size)
 
     def epoch(
-        self, number: int, *, first: int = 0, share: Share = ALONE, clip_input: ClipInput | None = None
+        self,
+        number: int,
+        *,
+        first: int = 0,
+        share: Share = ALONE,
+        clip_input: ClipInput | None = None,
+        batch_size: int | None = None,
     ) -> Iterator[Batch]:
         generator = torch.Generator().manual_seed(number)
         order_N = torch.randperm(self.num_clips, generator=generator)
         noise_NCTHW = torch.randn(self.num_clips, *self._pattern_KCTHW.shape[1:], generator=generator)
-        for everyones_B in order_N.split(self._batch_size)[first:]:
+        for everyones_B in order_N.split(batch_size or self._batch_size)[first:]:
             index_B = everyones_B[share.rows(len(everyones_B))]
             label_B = self._label_N[index_B]
             clip_BCTHW = self._pattern_KCTHW[label_B] + self._noise * noise_NCTHW[index_B]
@@ -62,12 +68,18 @@ class ArrayLoader:
         return -(-self.num_clips // self._batch_size)
 
     def epoch(
-        self, number: int, *, first: int = 0, share: Share = ALONE, clip_input: ClipInput | None = None
+        self,
+        number: int,
+        *,
+        first: int = 0,
+        share: Share = ALONE,
+        clip_input: ClipInput | None = None,
+        batch_size: int | None = None,
     ) -> Iterator[Batch]:
         order_N = torch.arange(self.num_clips)
         if self._shuffle:
             order_N = torch.randperm(self.num_clips, generator=torch.Generator().manual_seed(number))
-        for everyones_B in order_N.split(self._batch_size)[first:]:
+        for everyones_B in order_N.split(batch_size or self._batch_size)[first:]:
             index_B = everyones_B[share.rows(len(everyones_B))]
             yield Batch(_resized(self._clip_NCTHW[index_B], clip_input), self._label_N[index_B], index_B)
 

@@ -84,6 +84,21 @@ def test_each_epoch_has_an_order_of_its_own_and_keeps_it(data: Path, clips: pd.D
     assert numbers(batch) == batch.index_B.tolist()
 
 
+def test_larger_batches_are_the_same_clips_in_the_same_order_however_they_are_divided(
+    data: Path, clips: pd.DataFrame
+) -> None:
+    shuffled = loader(data, clips, 2, shuffle=True)
+    small, large = (
+        [batch.index_B.tolist() for batch in shuffled.epoch(1, batch_size=batch_size)] for batch_size in (None, 6)
+    )
+    assert [len(batch) for batch in large] == [6, 4]
+    assert [index for batch in large for index in batch] == [index for batch in small for index in batch]
+    assert [batch.index_B.tolist() for batch in shuffled.epoch(1, first=1, batch_size=6)] == large[1:]
+    halves = [[batch.index_B.tolist() for batch in shuffled.epoch(1, share=Share(index, 2), batch_size=6)]
+              for index in range(2)]  # fmt: skip
+    assert [one + other for one, other in zip(*halves, strict=True)] == large
+
+
 def test_an_epoch_needs_nothing_that_came_before(data: Path, clips: pd.DataFrame) -> None:
     options = {"augment": AugmentParams(), "seed": 3, "shuffle": True}
     straight = loader(data, clips, **options)
