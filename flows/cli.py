@@ -8,7 +8,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -216,15 +216,22 @@ def predict(
 
     predictions = ask(files, name or _default_name())
     if as_json:
-        print(json.dumps([asdict(prediction) | {"path": str(prediction.path)} for prediction in predictions], indent=2))
+        answers = [asdict(prediction) | {"path": str(prediction.path)} for prediction in predictions]
+        print(json.dumps([_without_none(answer, "labels") for answer in answers], indent=2))
     else:
         table = Table("file", "label", "probability", "remark")
         for prediction in predictions:
-            share = "" if prediction.error else f"{prediction.probability:.3f}"
+            given = {prediction.label: prediction.probability} if prediction.labels is None else prediction.labels
+            share = ", ".join(f"{probability:.3f}" for probability in given.values() if probability is not None)
             table.add_row(str(prediction.path), prediction.label or "", share, prediction.error or "")
         console.print(table)
     if all(prediction.error for prediction in predictions):
         raise typer.Exit(2)
+
+
+def _without_none(answer: dict[str, Any], key: str) -> dict[str, Any]:
+    """``answer`` without a key that says nothing of it."""
+    return {name: value for name, value in answer.items() if name != key or value is not None}
 
 
 @app.command()

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
+from tasks.evaluation.measure import ACCURACY, Measure, measure_of
 from tasks.summary import Round
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ _MOST_GROUPS = 20
 def show(console: Console, result: Round, *, mlflow: str, prefect: str) -> None:
     """Print what was trained on, accuracy before and after, time by stage, the verdict, and the addresses."""
     metrics, before = result.metrics, result.metrics["before"]
+    measure = measure_of(metrics)
     table = Table(title=f"{result.name} version {result.version}", show_header=False, title_justify="left")
     table.add_row(
         "dataset",
@@ -26,10 +28,12 @@ def show(console: Console, result: Round, *, mlflow: str, prefect: str) -> None:
         table.add_row("labelled by the model", result.ingested.pseudo)
     seen = "never trained on" if result.unseen else "that were trained on at other times"
     table.add_row("tested on", f"{metrics['clips']} clips of {metrics['sources']} sources {seen}")
-    table.add_row("majority class", _interval(before["majority"]))
-    table.add_row("before: initial head", _interval(before["initial"]))
-    table.add_row("before: probe of pretrained features", _interval(before["pretrained_features"]))
-    table.add_row("after fine-tuning", _interval(metrics))
+    if measure != ACCURACY:
+        table.add_row("measured by", measure.name)
+    table.add_row("majority class", _interval(before["majority"], measure))
+    table.add_row("before: initial head", _interval(before["initial"], measure))
+    table.add_row("before: probe of pretrained features", _interval(before["pretrained_features"], measure))
+    table.add_row("after fine-tuning", _interval(metrics, measure))
     gain = metrics["gain"]["over_pretrained_features"]
     table.add_row("gain over the probe", f"{gain['difference']:+.3f} [{gain['low']:+.3f}, {gain['high']:+.3f}]")
     gain = metrics["gain"]["over_initial"]
@@ -70,5 +74,6 @@ def show_watch(console: Console, found: "Watched | None") -> None:
     console.print(f"{found.decision.what}: {found.decision.why}", markup=False, highlight=False)
 
 
-def _interval(value: dict[str, Any]) -> str:
-    return f"{value['accuracy']:.3f} [{value['accuracy_low']:.3f}, {value['accuracy_high']:.3f}]"
+def _interval(value: dict[str, Any], measure: Measure) -> str:
+    found = measure.interval(value)
+    return f"{found.estimate:.3f} [{found.low:.3f}, {found.high:.3f}]"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from infra.doctor import Finding
-from models.clips.manifest import read_manifest
+from models.clips.manifest import labels_of, read_manifest
 from tasks import layout
 from tasks.params.data import SplitParams, ValidateParams
 from tasks.report.results import read_quarantine
@@ -34,7 +34,7 @@ def examine_data(params: ValidateParams, split: SplitParams, *, data: Path = lay
     yield Finding(
         "clips",
         not clips.empty,
-        f"{len(clips)} of {clips['source_id'].nunique()} sources in {clips['label'].nunique()} classes"
+        f"{len(clips)} of {clips['source_id'].nunique()} sources in {len(labels_of(clips))} classes"
         f"{f'; {(~labelled).sum()} without a label' if not labelled.all() else ''}",
     )
     yield _damage(clips)

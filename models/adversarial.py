@@ -80,7 +80,9 @@ def attack(
             found_BCTHW = found_BCTHW.detach().requires_grad_()
             with autocast(precision, clip_BCTHW.device):
                 logits_BK = module(found_BCTHW)
-            loss = F.cross_entropy(logits_BK.float(), target.dense(logits_BK.shape[1]), reduction="sum")
+            wanted_BK = target.dense(logits_BK.shape[1])
+            cross_entropy = F.binary_cross_entropy_with_logits if target.several else F.cross_entropy
+            loss = cross_entropy(logits_BK.float(), wanted_BK, reduction="sum")
             (gradient_BCTHW,) = torch.autograd.grad(loss, found_BCTHW)
             found_BCTHW = bound.step(clip_BCTHW, found_BCTHW.detach(), gradient_BCTHW.sign(), size)
     return found_BCTHW

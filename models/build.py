@@ -24,11 +24,15 @@ class VideoModel(nn.Module):
         head: ``features_BTD`` to ``logits_BK``.
         temperature: By which class scores are divided so that probabilities are as sure as they are right
             (:mod:`tasks.calibrate`); 1 while a model is trained.
+        multi_label: Whether each class is asked on its own: a clip may be several at once, or none.
+        thresholds: Where it is: the probability from which a clip has a label, by class; empty for one half.
         added: Adapters that are in the backbone beside what was built.
         trained: What the last job trained; None where there was none since the model was built or loaded.
     """
 
     temperature: float = 1.0
+    multi_label: bool = False
+    thresholds: tuple[float, ...] = ()
     added: tuple[AdapterParams, ...] = ()
     trained: Trained | None = None
 
@@ -51,6 +55,15 @@ class VideoModel(nn.Module):
         """Class scores that belong to :meth:`features`, calibrated."""
         logits_BK: Tensor = self.head(features_BTD)
         return logits_BK if self.temperature == 1.0 else logits_BK / self.temperature
+
+    def probabilities(self, logits_BK: Tensor) -> Tensor:
+        """Of each class; rows sum to 1 unless each class is asked on its own."""
+        return probabilities_of(logits_BK, multi_label=self.multi_label)
+
+
+def probabilities_of(logits_BK: Tensor, *, multi_label: bool) -> Tensor:
+    """What class scores of a model, or of a program that was made from it, come to."""
+    return logits_BK.sigmoid() if multi_label else logits_BK.softmax(1)
 
 
 def families() -> dict[str, list[str]]:

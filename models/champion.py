@@ -35,17 +35,24 @@ class Champion:
     clip_ids: frozenset[str]
 
 
-def load_champion(folder: Path, params: ModelParams) -> Champion:
+def load_champion(folder: Path, params: ModelParams, *, multi_label: bool = False) -> Champion:
     """Read a champion's folder.
 
     Args:
         folder: As :func:`models.saved.save_model` wrote it.
         params: The model that is to start from it.
+        multi_label: Whether clips of the dataset may have several labels.
 
     Raises:
-        UserError: Something is missing or damaged, or its network is another one.
+        UserError: Something is missing or damaged, its network is another one, or it answers another question.
     """
     model, card = load_model(folder)
+    if model.multi_label != multi_label:
+        one, several = "names one class a clip", "names any number of labels a clip"
+        raise UserError(
+            f"params.yaml: base.name: its champion {several if model.multi_label else one}, and the dataset "
+            f"{several if multi_label else one}: they cannot be compared; give the new model a name of its own"
+        )
     model.temperature = 1.0  # training goes on from the scores that were trained, and calibrates its own at the end
     theirs = ModelParams.model_validate(card["model"])
     for field, ours, their in (

@@ -42,18 +42,17 @@ class ClipExamples:
     def __call__(self, batch: Batch, epoch: int, position: int) -> tuple[Tensor, Target]:
         """Clips and right answers of the batch at ``position`` (from 0) of ``epoch``."""
         rng = np.random.default_rng([self._seed, epoch, position, _STREAM])
-        clip_BCTHW, target = batch.clip_BCTHW, Target(batch.label_B)
+        clip_BCTHW, target = batch.clip_BCTHW, Target.of(batch.label_B, batch.wanted_BK)
         if self._mix:
-            clip_BCTHW, target = self._mix(clip_BCTHW, batch.label_B, rng)
+            clip_BCTHW, target = self._mix(clip_BCTHW, target, rng)
         num_attacked = 0 if self._attack.method == "none" else round(self._attack.share * len(clip_BCTHW))
         if not num_attacked:
             return clip_BCTHW, target
         at_N = torch.from_numpy(rng.permutation(len(clip_BCTHW))[:num_attacked]).to(clip_BCTHW.device)
-        shares = None if target.share_BK is None else target.share_BK[at_N]
         found_NCTHW = attack(
             self._model,
             clip_BCTHW[at_N],
-            Target(target.label_B[at_N], shares),
+            target.rows(at_N),
             self._bound,
             steps=self._attack.steps if self._attack.method == "pgd" else 1,
             rng=rng if self._attack.method == "pgd" else None,

@@ -21,7 +21,13 @@ from models.share import ALONE, Share
 
 
 class Loader(Protocol):
-    """What :class:`models.clips.loader.ClipLoader` offers."""
+    """What :class:`models.clips.loader.ClipLoader` offers.
+
+    Attributes:
+        wanted_NK: 1.0 for each label of each clip, by clip, where clips may have several; else None.
+    """
+
+    wanted_NK: Tensor | None
 
     @property
     def num_clips(self) -> int:

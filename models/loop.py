@@ -20,7 +20,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 from torch.utils import deterministic
 
 from models.average import WeightAverage
@@ -33,6 +32,7 @@ from models.interruption import EXIT_CODE, Interruption
 from models.memory import keep_freed_memory
 from models.objectives.build import build_objective
 from models.objectives.objective import Objective
+from models.objectives.plain import plain_loss
 from models.optimise import make_optimizer, schedule_factor, set_learning_rate
 from models.phases import Phase, phases_of
 from models.processes import Group
@@ -59,8 +59,10 @@ class Epoch:
         epoch: From 1, over both phases.
         phase: ``head`` trains on frozen features; the other phase is called by the job's method.
         train_loss: The objective's mean over the pass, with augmentation.
-        train_accuracy: Mean over the pass, with augmentation.
-        val_loss: Cross entropy after the pass, without label smoothing.
+        train_accuracy: Mean over the pass, with augmentation; where clips have several labels, the share of clips whose
+            labels are all right, and no other.
+        val_loss: Cross entropy after the pass, without label smoothing; where clips have several labels, of each label
+            on its own, summed.
         val_accuracy: After the pass.
         lr: The head's at the last step.
         seconds: Wall time, validation included.
@@ -119,7 +121,9 @@ def fit(
     together = batch_norm_together(model, group if params.sync_batch_norm else Group(), compiled=params.compile)
     with _reproducible(model, params.num_threads, seed, group), together:
         checkpoints = Checkpoints(checkpoint, checkpoint_s) if checkpoint else None
-        run = _Run(model, params, objective or build_objective(params), group, checkpoints)
+        run = _Run(
+            model, params, objective or build_objective(params, multi_label=model.multi_label), group, checkpoints
+        )
         tell = on_epoch or _ignore
         for epoch in run.history:
             tell(epoch)
@@ -240,7 +244,7 @@ class _Run:
                 set_learning_rate(training.optimizer, self._rate(phase, done, training.position))
                 outcome = training.step(inputs, target)
                 training.average.update()
-                training.tally.add(outcome.loss, outcome.logits_BK, target.label_B)
+                training.tally.add(outcome.loss, outcome.logits_BK, target)
                 training.position += 1
                 self._look_up(training)
             self._group.average_buffers(phase.module)
@@ -288,7 +292,7 @@ class _Run:
             if len(inputs):  # there may be fewer clips than processes
                 with torch.inference_mode(), autocast(self._params.precision, self._device):
                     logits_BK = phase.module(inputs).float()
-                    tally.add(F.cross_entropy(logits_BK, target.label_B), logits_BK, target.label_B)
+                    tally.add(plain_loss(logits_BK, target), logits_BK, target)
             if any(self._group.any(self._interruption.asked)):
                 raise _Stopped
         return tally

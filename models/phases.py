@@ -101,6 +101,8 @@ class HeadPhase(Phase):
         """Read or extract the features."""
         precision = self._params.precision
         self._features: Features = cached_features(self._model, *self._loaders, precision=precision, cache=self._cache)
+        device = self._features.train_label_N.device
+        self._wanted = [None if (each := loader.wanted_NK) is None else each.to(device) for loader in self._loaders]
 
     def set_mode(self, epoch: int) -> None:  # noqa: ARG002 - every epoch is alike
         """Train the head."""
@@ -116,12 +118,12 @@ class HeadPhase(Phase):
         order_N = torch.from_numpy(np.random.default_rng([self._seed, epoch]).permutation(len(label_N)))
         for everyones_B in torch.split(order_N, self._params.batch_size)[first:]:
             index_B = everyones_B[share.rows(len(everyones_B))].to(label_N.device)
-            yield view_NTD[index_B], Target(label_N[index_B])
+            yield view_NTD[index_B], _target(label_N, self._wanted[0], index_B)
 
     def val_examples(self, share: Share) -> Examples:
         """One batch."""
         rows = share.rows(len(self._features.val_label_N))
-        yield self._features.val_NTD[rows], Target(self._features.val_label_N[rows])
+        yield self._features.val_NTD[rows], _target(self._features.val_label_N, self._wanted[1], rows)
 
 
 class TunePhase(Phase):
@@ -215,7 +217,11 @@ class TunePhase(Phase):
     def val_examples(self, share: Share) -> Examples:
         """Plain clips."""
         for batch in self._val.epoch(0, share=share):
-            yield batch.clip_BCTHW, Target(batch.label_B)
+            yield batch.clip_BCTHW, Target.of(batch.label_B, batch.wanted_BK)
+
+
+def _target(label_N: Tensor, wanted_NK: Tensor | None, rows: Tensor | slice) -> Target:
+    return Target.of(label_N[rows], None if wanted_NK is None else wanted_NK[rows])
 
 
 def _trains(module: nn.Module) -> bool:

@@ -15,11 +15,11 @@ def predict(model: VideoModel, loader: Loader) -> NDArray[np.float32]:
     """Probabilities of every clip of ``loader``, in the order of its table.
 
     Returns:
-        ``probabilities_NK``; rows sum to 1.
+        ``probabilities_NK``; rows sum to 1 unless the model asks each class on its own.
     """
 
     def probabilities(clip_BCTHW: Tensor) -> Tensor:
-        probabilities_BK: Tensor = model(clip_BCTHW).softmax(1)
+        probabilities_BK: Tensor = model.probabilities(model(clip_BCTHW))
         return probabilities_BK
 
     probabilities_NK, _ = infer(model, probabilities, loader, title="predict")

@@ -34,10 +34,10 @@ def robust_correct(model: VideoModel, loader: Loader, *, epsilon: float, steps: 
     with one_thread_each():
         for position, batch in enumerate(tqdm(loader.epoch(0), "attack", len(loader), leave=False, disable=None)):
             rng = np.random.default_rng([seed, position])
-            target = Target(batch.label_B)
+            target = Target.of(batch.label_B, batch.wanted_BK)
             attacked_BCTHW = attack(model, batch.clip_BCTHW, target, bound, steps=steps, rng=rng)
             with torch.inference_mode():
-                answers_VB = torch.stack([model(each).argmax(1) for each in (batch.clip_BCTHW, attacked_BCTHW)])
-            right_B = (answers_VB == batch.label_B).all(0)
+                right_VB = torch.stack([target.right(model(each)) for each in (batch.clip_BCTHW, attacked_BCTHW)])
+            right_B = right_VB.all(0)
             correct_N[batch.index_B.cpu().numpy()] = right_B.cpu().numpy()
     return correct_N

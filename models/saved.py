@@ -59,6 +59,7 @@ def save_model(
             "weights_sha256": _sha256(temporary / WEIGHTS),
             "num_parameters": sum(parameter.numel() for parameter in model.parameters()),
             **({} if model.temperature == 1.0 else {"temperature": model.temperature}),
+            **({"multi_label": True, "thresholds": thresholds_of(model, len(labels))} if model.multi_label else {}),
             "added": [params.model_dump(mode="json") for params in model.added],
             "trained": model.trained and asdict(model.trained),
             **(extra or {}),
@@ -94,6 +95,7 @@ def load_model(folder: Path) -> tuple[VideoModel, dict[str, Any]]:
         problem = " ".join(str(error).split())[:300]
         raise UserError(f"{folder / WEIGHTS}: these weights do not fit {params.family}: {problem}") from None
     model.temperature = float(card.get("temperature", 1.0))
+    model.multi_label, model.thresholds = card_is_multi_label(card), tuple(card.get("thresholds", ()))
     return model.eval(), card
 
 
@@ -113,12 +115,29 @@ def read_card(folder: Path) -> dict[str, Any]:
         card["labels"], card["weights_sha256"]
         if not 0.0 < float(card.get("temperature", 1.0)) < math.inf:
             raise ValueError(f"temperature {card['temperature']}")
+        if card_is_multi_label(card):
+            _check_thresholds(card["thresholds"], len(card["labels"]))
     except (FileNotFoundError, NotADirectoryError):
         raise UserError(f"{folder}: there is no model here; run `dvc repro fine_tune` or `dvc checkout`") from None
     except (ValueError, KeyError, TypeError, ValidationError) as error:
         problem = " ".join(str(error).split())[:300]
         raise UserError(f"{folder / CARD}: this is not a model card of format {_FORMAT} ({problem})") from None
     return card
+
+
+def card_is_multi_label(card: Mapping[str, Any]) -> bool:
+    """Whether the model of this card asks each class on its own."""
+    return card.get("multi_label", False) is True
+
+
+def thresholds_of(model: VideoModel, num_classes: int) -> list[float]:
+    """The probability from which a clip has a label, by class."""
+    return list(model.thresholds) or [0.5] * num_classes
+
+
+def _check_thresholds(thresholds: Any, num_classes: int) -> None:
+    if len(thresholds) != num_classes or not all(0.0 <= float(each) <= 1.0 for each in thresholds):
+        raise ValueError(f"{len(thresholds)} thresholds for {num_classes} labels, or one that is not within 0 and 1")
 
 
 def read_clip_ids(folder: Path) -> frozenset[str]:

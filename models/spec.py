@@ -137,9 +137,11 @@ class LossParams(Section):
 
     Attributes:
         name: ``cross_entropy``; ``focal``, to which clips that are easy count little (Lin et al. 2017,
-            arXiv:1708.02002); or ``binary``, which asks each class on its own.
-        class_balance: How much more a clip of a rare class counts: beta of the effective number of clips (Cui et al.
-            2019, arXiv:1901.05555). With 0 every clip counts the same, with 1 every class; 0.9 to 0.999 are in between.
+            arXiv:1708.02002); or ``binary``, which asks each class on its own. Where clips may have several labels
+            (``ingest.multi_label``), all of them ask each label on its own.
+        class_balance: How much more a clip of a rare class, or an answer about a rare label, counts: beta of the
+            effective number of clips (Cui et al. 2019, arXiv:1901.05555). With 0 every clip counts the same, with 1
+            every class; 0.9 to 0.999 are in between.
         focal_gamma: How little easy clips count, with ``focal``.
     """
 

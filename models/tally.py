@@ -5,6 +5,7 @@ Shapes: B clips, K classes.
 
 from torch import Tensor
 
+from models.objectives.target import Target
 from models.processes import Group
 
 
@@ -16,11 +17,12 @@ class Tally:
         self._loss: Tensor | float = 0.0
         self._correct: Tensor | int = 0
 
-    def add(self, loss: Tensor, logits_BK: Tensor, label_B: Tensor) -> None:
+    def add(self, loss: Tensor, logits_BK: Tensor, target: Target) -> None:
         """Count a batch whose mean loss is ``loss``."""
-        self._num_clips += len(label_B)
-        self._loss = self._loss + loss.double() * len(label_B)
-        self._correct = self._correct + (logits_BK.argmax(1) == label_B).sum()
+        num_clips = len(target.label_B)
+        self._num_clips += num_clips
+        self._loss = self._loss + loss.double() * num_clips
+        self._correct = self._correct + target.right(logits_BK).sum()
 
     def state_dict(self) -> dict[str, float]:
         """The sums."""

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from models.clips.label_sets import is_multi_label, one_row_a_label
 from models.clips.manifest import PERSON, PSEUDO, SCHEMA, manifest_note, read_manifest, write_manifest
 from models.errors import UserError
 from tasks.layout import MANIFEST
@@ -41,10 +42,27 @@ def alone_in(data: Path) -> Iterator[None]:
         os.close(folder)
 
 
-def known_clips(data: Path) -> pd.DataFrame:
-    """The manifest, or an empty one where there is no dataset yet."""
+def known_clips(data: Path, *, multi_label: bool | None = None) -> pd.DataFrame:
+    """The manifest, or an empty one where there is no dataset yet.
+
+    Args:
+        data: The dataset's folder.
+        multi_label: Whether clips may have several labels; None for what the manifest says.
+
+    Raises:
+        UserError: The manifest says otherwise.
+    """
     path = data / MANIFEST.name
-    return read_manifest(path) if path.exists() else pd.DataFrame({name: [] for name in SCHEMA.names}, dtype=object)
+    if not path.exists():
+        columns = [*SCHEMA.names, *(["labels"] if multi_label else [])]
+        return pd.DataFrame({name: [] for name in columns}, dtype=object)
+    clips = read_manifest(path)
+    if multi_label not in (None, is_multi_label(clips)):
+        raise UserError(
+            f"{path}: it was made with ingest.multi_label: {str(not multi_label).lower()}; set that in params.yaml "
+            "again, or remove the manifest and ingest all sources anew (frames that are stored are used again)"
+        )
+    return clips
 
 
 def together(known: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
@@ -146,7 +164,7 @@ def settled(clips: pd.DataFrame, kept: Mapping[str, str], split: SplitParams, se
             clips["split"] = assign_splits(clips[ours], split, seed=seed).reindex(clips.index).astype(object)
             break
         except UnsplittableClassError as error:
-            of_class = ours & (clips["label"] == error.label)
+            of_class = ours & _has_label(clips, error.label)
             if not (clips.loc[of_class, "label_origin"] == PERSON).all():
                 raise
             waiting[error.label] = int(of_class.sum())
@@ -177,6 +195,11 @@ def _with_pseudo_labels(clips: pd.DataFrame, split: SplitParams) -> pd.DataFrame
 
 def _is_settled(clips: pd.DataFrame) -> pd.Series:
     return clips["label"].notna() & (clips["label_origin"] != PSEUDO)
+
+
+def _has_label(clips: pd.DataFrame, label: str) -> pd.Series:
+    rows = one_row_a_label(clips)
+    return pd.Series(clips.index.isin(rows.index[rows["label"] == label]), clips.index)
 
 
 def _split_unit(split: SplitParams) -> str:

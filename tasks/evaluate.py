@@ -3,64 +3,46 @@
 Legend: N clips, T steps in time, D features, K classes.
 """
 
-import json
 import logging
-import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from models.build import VideoModel, build_model
-from models.clips.loader import ClipLoader
 from models.clips.manifest import read_manifest
-from models.clips.sampling import CENTRE, View, spread_views
+from models.clips.sampling import spread_views
 from models.cost import multiply_adds
-from models.errors import UserError
 from models.features import plain_features
-from models.files import replacing
 from models.predict import predict
 from models.robustness import robust_correct
 from models.saved import load_model
 from models.spec import ModelParams
 from tasks import layout
+from tasks.evaluation.clips import Split, loader_of, splits_of, to_device
+from tasks.evaluation.labels import measured_labels
+from tasks.evaluation.measure import ACCURACY, measure_of
+from tasks.evaluation.results import Measured
 from tasks.params.quality import EvaluateParams
 from tasks.params.whole import BaseParams
 from tasks.params_file import load_params
 from tasks.process import run_stage
-from tasks.remote_shards import shards_of
 from tasks.statistics.bootstrap import is_rough, paired_source_bootstrap, source_bootstrap
 from tasks.statistics.calibration import expected_calibration_error, reliability
 from tasks.statistics.classification import class_scores, confusion, log_loss, macro_f1
-from tasks.statistics.slices import SOURCE, slices, worst
+from tasks.statistics.slices import slices, worst
 from tasks.statistics.temperature import uncalibrated
 from tasks.tracking import tracked
 
 logger = logging.getLogger(__name__)
 
 _INVERSE_REGULARISATION = tuple(float(c) for c in np.logspace(-5, 1, 7))
-_DIGITS = 6
-
-_PREDICTIONS = pa.schema(
-    [
-        pa.field("clip_id", pa.string(), nullable=False),
-        pa.field("source_id", pa.string(), nullable=False),
-        pa.field("split", pa.string(), nullable=False),
-        pa.field("label", pa.string(), nullable=False),
-        pa.field("predicted", pa.string(), nullable=False),
-        pa.field("confidence", pa.float32(), nullable=False),
-        pa.field("correct", pa.bool_(), nullable=False),
-        pa.field("probabilities", pa.list_(pa.float32()), nullable=False),
-    ]
-)
 
 
 def evaluate(
@@ -72,6 +54,8 @@ def evaluate(
     out: Path = layout.METRICS.parent,
 ) -> None:
     """Write ``metrics.json``, ``predictions.parquet``, ``confusion.csv``, ``reliability.csv`` and ``slices.csv``.
+
+    A model that names any number of labels a clip is measured by :mod:`tasks.evaluation.labels`.
 
     Where the section asks for them, the metrics have ``views``, the mean over several looks at each clip and its cost,
     and ``robust``, accuracy on clips that were changed to mislead the model.
@@ -91,27 +75,20 @@ def evaluate(
         UserError: A split has no labelled clips, a label is unknown to the model, or data or model are unreadable.
     """
     tuned, card = load_model(model)
-    labels: list[str] = card["labels"]
-    splits = _splits(read_manifest(data / layout.MANIFEST.name), labels, data / layout.MANIFEST.name)
+    path, params = data / layout.MANIFEST.name, ModelParams.model_validate(card["model"])
+    splits = splits_of(read_manifest(path), card["labels"], path, multi_label=tuned.multi_label)
+    measured = measured_labels if tuned.multi_label else _measured
     with tracked("evaluate", base.name) as tracker:
-        probabilities = _after(tuned, splits, data, evaluate.batch_size)
-        before = _before(ModelParams.model_validate(card["model"]), splits, data, base.seed, evaluate.batch_size)
-        predictions = _predictions(splits, probabilities, labels)
-        metrics = {
-            **_metrics(splits["test"], probabilities["test"], before, base.seed, evaluate),
-            **_calibration(splits["test"], probabilities["test"], tuned.temperature, evaluate.bins),
-            **_views(tuned, splits["test"], probabilities["test"], data, base.seed, evaluate),
-            **_robust(tuned, splits["test"], data, base.seed, evaluate),
-        }
-        parts = _slices(splits["test"], probabilities["test"], base.seed, evaluate)
-        metrics["worst_slice"] = worst(parts)
-        _write(out, metrics, predictions, parts, evaluate.bins)
-        tracker.metrics(_headline(metrics) | _slice_headline(parts))
-        for path in (layout.PREDICTIONS, layout.CONFUSION, layout.RELIABILITY, layout.SLICES, layout.METRICS):
-            tracker.artifact(out / path.name)
+        found = measured(tuned, params, splits, data, evaluate, seed=base.seed)
+        found.write(out)
+        tracker.metrics(found.headline())
+        for written in (layout.PREDICTIONS, layout.CONFUSION, layout.RELIABILITY, layout.SLICES, layout.METRICS):
+            tracker.artifact(out / written.name)
+    metrics, measure = found.metrics, measure_of(found.metrics)
     logger.info(
-        "accuracy on %d test clips of %d sources: %.3f (%.3f to %.3f)",
-        *(metrics[key] for key in ("clips", "sources", "accuracy", "accuracy_low", "accuracy_high")),
+        "%s on %d test clips of %d sources: %.3f (%.3f to %.3f)",
+        *(measure.name, metrics["clips"], metrics["sources"]),
+        *(metrics[f"{measure.key}{end}"] for end in ("", "_low", "_high")),
     )
 
 
@@ -121,47 +98,47 @@ def main() -> None:
     evaluate(params.base, params.evaluate)
 
 
-@dataclass(frozen=True)
-class _Split:
-    clips: pd.DataFrame
-    label_N: NDArray[np.int64]
-    labels: list[str]
+def _measured(
+    tuned: VideoModel,
+    params: ModelParams,
+    splits: dict[str, Split],
+    data: Path,
+    evaluate: EvaluateParams,
+    *,
+    seed: int,
+) -> Measured:
+    """A model that names one class a clip."""
+    probabilities = _after(tuned, splits, data, evaluate.batch_size)
+    before = _before(params, splits, data, seed, evaluate.batch_size)
+    predictions = _predictions(splits, probabilities)
+    parts = _slices(splits["test"], probabilities["test"], seed, evaluate)
+    metrics = {
+        **_metrics(splits["test"], probabilities["test"], before, seed, evaluate),
+        **_calibration(splits["test"], probabilities["test"], tuned.temperature, evaluate.bins),
+        **_views(tuned, splits["test"], probabilities["test"], data, seed, evaluate),
+        **_robust(tuned, splits["test"], data, seed, evaluate),
+        "worst_slice": worst(parts),
+    }
+    test = predictions[predictions["split"] == "test"]
+    pairs = pd.DataFrame({"actual": test["label"], "predicted": test["predicted"]})
+    bins = reliability(test["confidence"].to_numpy(), test["correct"].to_numpy(), evaluate.bins)
+    return Measured(metrics, predictions, parts, pairs, bins)
 
 
-def _splits(manifest: pd.DataFrame, labels: list[str], path: Path) -> dict[str, _Split]:
-    labelled = manifest[manifest["label"].notna()]
-    if unknown := sorted(set(labelled["label"]) - set(labels)):
-        raise UserError(f"{path}: label: the model does not know {unknown[0]!r}; run `dvc repro fine_tune` first")
-    index_of = {label: index for index, label in enumerate(labels)}
-    splits = {}
-    for name in ("train", "val", "test"):
-        clips = labelled[labelled["split"] == name].sort_values("clip_id", ignore_index=True)
-        if clips.empty:
-            raise UserError(
-                f"{path}: split: no labelled clip is in {name}; ingest more sources, or change section split of "
-                "params.yaml and ingest again"
-            )
-        splits[name] = _Split(clips, np.array([index_of[label] for label in clips["label"]]), labels)
-    if len(np.unique(splits["train"].label_N)) < 2:
-        raise UserError(f"{path}: split: train has clips of a single label; ingest more sources")
-    return splits
-
-
-def _after(model: VideoModel, splits: dict[str, _Split], data: Path, batch_size: int) -> dict[str, NDArray[np.float32]]:
-    device = _to_device(model)
-    return {name: predict(model, _loader(splits[name], data, model, batch_size, device)) for name in ("val", "test")}
+def _after(model: VideoModel, splits: dict[str, Split], data: Path, batch_size: int) -> dict[str, NDArray[np.float32]]:
+    to_device(model)
+    return {name: predict(model, loader_of(splits[name], data, model, batch_size)) for name in ("val", "test")}
 
 
 def _before(
-    params: ModelParams, splits: dict[str, _Split], data: Path, seed: int, batch_size: int
+    params: ModelParams, splits: dict[str, Split], data: Path, seed: int, batch_size: int
 ) -> dict[str, NDArray[np.bool_]]:
     """Which test clips each way of doing without fine-tuning gets right."""
     test = splits["test"]
     initial = build_model(params, len(test.labels), seed=seed)
-    device = _to_device(initial)
+    to_device(initial)
     features = {
-        name: plain_features(initial, _loader(split, data, initial, batch_size, device))
-        for name, split in splits.items()
+        name: plain_features(initial, loader_of(split, data, initial, batch_size)) for name, split in splits.items()
     }
     predicted = {
         "majority": np.full(len(test.label_N), np.bincount(splits["train"].label_N).argmax()),
@@ -173,29 +150,6 @@ def _before(
     return {name: predicted_N == test.label_N for name, predicted_N in predicted.items()}
 
 
-def _to_device(model: VideoModel) -> torch.device:
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    model.to(device)
-    return device
-
-
-def _loader(
-    split: _Split, data: Path, model: VideoModel, batch_size: int, device: torch.device, view: View = CENTRE
-) -> ClipLoader:
-    workers = min(os.cpu_count() or 1, 8)
-    return ClipLoader(
-        data,
-        split.clips,
-        split.labels,
-        model.clip_input,
-        batch_size,
-        view=view,
-        num_workers=workers,
-        device=device,
-        shards=shards_of(data),
-    )
-
-
 def _classes(model: VideoModel, features_NTD: Tensor) -> NDArray[np.int64]:
     model.eval()
     with torch.inference_mode():
@@ -203,7 +157,7 @@ def _classes(model: VideoModel, features_NTD: Tensor) -> NDArray[np.int64]:
     return predicted_N
 
 
-def _linear_classes(features_ND: dict[str, NDArray[np.float32]], splits: dict[str, _Split]) -> NDArray[np.int64]:
+def _linear_classes(features_ND: dict[str, NDArray[np.float32]], splits: dict[str, Split]) -> NDArray[np.int64]:
     """Classes of the test clips by multinomial logistic regression, its regularisation chosen on val."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
@@ -221,9 +175,7 @@ def _linear_classes(features_ND: dict[str, NDArray[np.float32]], splits: dict[st
     return predicted_N
 
 
-def _predictions(
-    splits: dict[str, _Split], probabilities: dict[str, NDArray[np.float32]], labels: list[str]
-) -> pd.DataFrame:
+def _predictions(splits: dict[str, Split], probabilities: dict[str, NDArray[np.float32]]) -> pd.DataFrame:
     tables = []
     for name, probabilities_NK in probabilities.items():
         predicted_N = probabilities_NK.argmax(1)
@@ -231,7 +183,7 @@ def _predictions(
             splits[name]
             .clips[["clip_id", "source_id", "split", "label"]]
             .assign(
-                predicted=[labels[index] for index in predicted_N],
+                predicted=[splits[name].labels[index] for index in predicted_N],
                 confidence=probabilities_NK.max(1),
                 correct=predicted_N == splits[name].label_N,
                 probabilities=list(probabilities_NK),
@@ -242,7 +194,7 @@ def _predictions(
 
 
 def _metrics(
-    test: _Split,
+    test: Split,
     probabilities_NK: NDArray[np.float32],
     before: dict[str, NDArray[np.bool_]],
     seed: int,
@@ -277,7 +229,7 @@ def _metrics(
 
 
 def _calibration(
-    test: _Split, probabilities_NK: NDArray[np.float32], temperature: float, num_bins: int
+    test: Split, probabilities_NK: NDArray[np.float32], temperature: float, num_bins: int
 ) -> dict[str, float]:
     """What the probabilities were worth before they were calibrated."""
     raw_NK = uncalibrated(probabilities_NK, temperature)
@@ -289,20 +241,19 @@ def _calibration(
     }
 
 
-def _slices(test: _Split, probabilities_NK: NDArray[np.float32], seed: int, params: EvaluateParams) -> pd.DataFrame:
+def _slices(test: Split, probabilities_NK: NDArray[np.float32], seed: int, params: EvaluateParams) -> pd.DataFrame:
     correct_N = probabilities_NK.argmax(1) == test.label_N
     return slices(test.clips, correct_N, resamples=params.bootstrap, confidence=params.confidence, seed=seed)
 
 
 def _views(
-    model: VideoModel, test: _Split, one_NK: NDArray[np.float32], data: Path, seed: int, params: EvaluateParams
+    model: VideoModel, test: Split, one_NK: NDArray[np.float32], data: Path, seed: int, params: EvaluateParams
 ) -> dict[str, Any]:
     """What more looks at each test clip come to, beside the single one; nothing where one is all."""
     views = spread_views(params.views.temporal, params.views.spatial)
     if len(views) == 1:
         return {}
-    device = next(model.parameters()).device
-    each_NK = [predict(model, _loader(test, data, model, params.batch_size, device, view)) for view in views]
+    each_NK = [predict(model, loader_of(test, data, model, params.batch_size, view)) for view in views]
     all_NK = np.mean(each_NK, axis=0)
     one_N, all_N = (found_NK.argmax(1) == test.label_N for found_NK in (one_NK, all_NK))
     gain = paired_source_bootstrap(
@@ -328,17 +279,17 @@ def _views(
     }
 
 
-def _robust(model: VideoModel, test: _Split, data: Path, seed: int, params: EvaluateParams) -> dict[str, Any]:
+def _robust(model: VideoModel, test: Split, data: Path, seed: int, params: EvaluateParams) -> dict[str, Any]:
     """Accuracy on test clips that were changed to mislead the model; nothing where no change is allowed."""
     epsilon, steps = params.adversarial.epsilon, params.adversarial.steps
     if not epsilon:
         return {}
-    loader = _loader(test, data, model, params.batch_size, next(model.parameters()).device)
+    loader = loader_of(test, data, model, params.batch_size)
     correct_N = robust_correct(model, loader, epsilon=epsilon, steps=steps, seed=seed)
     return {"robust": {"epsilon": epsilon, "steps": steps, **_accuracy(correct_N, test, seed, params)}}
 
 
-def _accuracy(correct_N: NDArray[np.bool_], test: _Split, seed: int, params: EvaluateParams) -> dict[str, float]:
+def _accuracy(correct_N: NDArray[np.bool_], test: Split, seed: int, params: EvaluateParams) -> dict[str, float]:
     interval = source_bootstrap(
         correct_N,
         test.clips["source_id"].to_numpy(),
@@ -346,52 +297,7 @@ def _accuracy(correct_N: NDArray[np.bool_], test: _Split, seed: int, params: Eva
         confidence=params.confidence,
         seed=seed,
     )
-    return {"accuracy": interval.estimate, "accuracy_low": interval.low, "accuracy_high": interval.high}
-
-
-def _write(out: Path, metrics: dict[str, Any], predictions: pd.DataFrame, parts: pd.DataFrame, num_bins: int) -> None:
-    """Write all results, the metrics last."""
-    test = predictions[predictions["split"] == "test"]
-    with replacing(out / layout.PREDICTIONS.name) as temporary:
-        pq.write_table(pa.Table.from_pandas(predictions, schema=_PREDICTIONS, preserve_index=False), temporary)
-    with replacing(out / layout.CONFUSION.name) as temporary:
-        pairs = pd.DataFrame({"actual": test["label"], "predicted": test["predicted"]})
-        pairs.map(_plottable).to_csv(temporary, index=False)
-    with replacing(out / layout.RELIABILITY.name) as temporary:
-        bins = reliability(test["confidence"].to_numpy(), test["correct"].to_numpy(), num_bins)
-        bins.round(_DIGITS).to_csv(temporary, index=False)
-    with replacing(out / layout.SLICES.name) as temporary:
-        parts.assign(slice=parts["slice"].map(_plottable)).round(_DIGITS).to_csv(temporary, index=False)
-    with replacing(out / layout.METRICS.name) as temporary:
-        temporary.write_text(json.dumps(_rounded(metrics), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
-def _plottable(label: str) -> str:
-    """What cannot end a script: ``dvc plots show`` writes its tables into one as they are."""
-    return label.replace("<", "\N{SINGLE LEFT-POINTING ANGLE QUOTATION MARK}")
-
-
-def _rounded(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _rounded(inner) for key, inner in value.items()}
-    return round(value, _DIGITS) if isinstance(value, float) else value
-
-
-def _headline(metrics: dict[str, Any]) -> dict[str, float]:
-    """What MLflow shows: names of classes and sources may hold what it refuses."""
-    own = {key: value for key, value in metrics.items() if not isinstance(value, dict)}
-    before = {f"before.{name}.accuracy": found["accuracy"] for name, found in metrics["before"].items()}
-    gain = {f"gain.{name}": found["difference"] for name, found in metrics["gain"].items()}
-    more = {f"{name}.accuracy": metrics[name]["accuracy"] for name in ("views", "robust") if name in metrics}
-    return {**own, **before, **gain, **more}
-
-
-def _slice_headline(parts: pd.DataFrame) -> dict[str, float]:
-    shown = parts[parts["by"] != SOURCE]
-    names = shown["by"].str.cat(shown["slice"], ": ").str.replace(r"[()]", "", regex=True)
-    return {f"slice.{name}": accuracy for name, accuracy in zip(names, shown["accuracy"], strict=True)} | {
-        "slices_worse": float(parts["worse"].sum())
-    }
+    return ACCURACY.values(interval)
 
 
 if __name__ == "__main__":

@@ -94,8 +94,9 @@ def fine_tune(
             on_epoch=lambda epoch: tracker.metrics(_metrics(epoch), step=epoch.epoch),
         )
         tracker.params({"num_parameters": sum(weights.numel() for weights in trained.parameters())})
-        if group.is_first and fine_tune.calibration == "temperature":
-            calibrate(trained, labels, data, params.batch_size)
+        is_calibrated = fine_tune.calibration == "temperature"
+        if group.is_first and (is_calibrated or trained.multi_label):
+            calibrate(trained, labels, data, params.batch_size, temperature=is_calibrated)
             tracker.metrics({"temperature": trained.temperature})
     if not group.is_first:
         return

@@ -18,6 +18,7 @@ from typing import Any
 
 import pandas as pd
 
+from models.clips.manifest import labels_of
 from models.errors import UserError
 from tasks.dataset import Settled, alone_in, kept_splits, known_clips, labelled, settled, store_clips, together, waits
 from tasks.labelling.table import read_label_table
@@ -98,7 +99,7 @@ def ingest(
     by_person = read_label_table(data.parent / PERSON_LABELS.name)
     supplied = supply_of(source, data, ingest, split, terms, has_labels=has_labels)
     with alone_in(data), supplied as supply:
-        known = known_clips(data)
+        known = known_clips(data, multi_label=ingest.multi_label)
         kept = kept_splits(known, data, split, seed) if split else {}
         foreseen = supply.foreseen()
         candidates, rejected = identified(supply.claims, foreseen)
@@ -107,7 +108,7 @@ def ingest(
         rejected += without_length
         others = _others(known, candidates)
         if candidates:  # before hours of decoding: would what is claimed make a dataset?
-            claimed = together(others, pd.DataFrame([_claimed(candidate) for candidate in candidates]))
+            claimed = together(others, _table([_claimed(candidate) for candidate in candidates], ingest))
             _settled(labelled(claimed, known, by_person), kept, split, seed)
         named = {str(shard): list(clips["clip_id"]) for shard, clips in known.sort_values("row").groupby("shard")}
         shelf = Shelf(data / SHARDS.name, recipe, ingest.clips_per_shard, named)
@@ -137,7 +138,7 @@ def ingest(
         rows = [_row(candidate, shelf) for candidate in taken]
         if not rows and others.empty:
             raise UserError(f"{source}: nothing in it could be taken; {rejected[0].claim.uri} {rejected[0].refused}")
-        found = _settled(labelled(together(others, pd.DataFrame(rows)), known, by_person), kept, split, seed)
+        found = _settled(labelled(together(others, _table(rows, ingest)), known, by_person), kept, split, seed)
         manifest = found.clips
         store_clips(manifest, data, split, seed)
         shelf.sweep(manifest["shard"])
@@ -149,7 +150,7 @@ def ingest(
         clips=len(manifest),
         new_clips=int((~manifest["clip_id"].isin(known["clip_id"])).sum()),
         sources=manifest["source_id"].nunique(),
-        classes=manifest["label"].nunique(),
+        classes=len(labels_of(manifest)),
         quarantined=[(entry.claim.uri, str(entry.refused)) for entry in rejected],
         unlabelled=int(manifest["label"].isna().sum()),
     )
@@ -163,7 +164,7 @@ def counted_anew(summary: IngestSummary, data: Path, pseudo: str) -> IngestSumma
         clips=len(clips),
         new_clips=summary.new_clips + len(clips) - summary.clips,
         sources=clips["source_id"].nunique(),
-        classes=clips["label"].nunique(),
+        classes=len(labels_of(clips)),
         unlabelled=int(clips["label"].isna().sum()),
         pseudo=pseudo,
     )
@@ -173,6 +174,11 @@ def _settled(clips: pd.DataFrame, kept: Mapping[str, str], split: SplitParams | 
     if split is not None:
         return settled(clips, kept, split, seed)
     return Settled(clips.assign(captured_at=pd.to_datetime(clips["captured_at"], utc=True), split=None), {})
+
+
+def _table(rows: list[dict[str, Any]], ingest: IngestParams) -> pd.DataFrame:
+    clips = pd.DataFrame(rows)
+    return clips.assign(labels=None) if ingest.multi_label and rows else clips
 
 
 def _claimed(candidate: Candidate) -> dict[str, Any]:

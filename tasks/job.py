@@ -15,8 +15,11 @@ from models.adapters.adapter import add_adapters
 from models.adapters.method import attach
 from models.build import VideoModel, build_model
 from models.champion import Champion, hand_over, load_champion
+from models.clips.label_sets import is_multi_label, one_row_a_label
 from models.clips.loader import ClipLoader
+from models.clips.manifest import read_manifest
 from models.digest import tensors_digest
+from models.errors import UserError
 from models.features import NUM_VIEWS
 from models.loop import Epoch, fit
 from models.objectives.build import build_continual_objective, build_objective, near_start
@@ -32,7 +35,7 @@ from tasks.champion_note import start_key
 from tasks.files import sha256_of
 from tasks.remote_shards import shards_of
 from tasks.teacher import teacher_folder, teacher_note
-from tasks.training_clips import training_clips
+from tasks.training_clips import TrainingClips, training_clips
 
 
 def job(
@@ -73,9 +76,11 @@ def job(
     """
     continual = continual or ContinualParams()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    before = load_champion(champion, model) if champion else None
+    multi_label = is_multi_label(read_manifest(data / layout.MANIFEST.name))
+    before = load_champion(champion, model, multi_label=multi_label) if champion else None
     clips = training_clips(data, continual, before, seed=seed)
     network = _network(model, clips.labels, before, seed).to(device)
+    network.multi_label = multi_label
     shards = shards_of(data)
 
     def loader(table: pd.DataFrame, **options: Any) -> ClipLoader:
@@ -94,11 +99,9 @@ def job(
 
     key = _features_key(network, model, params, [clips.train, clips.val], clips.labels, seed)
     attached = attach(network, params, seed=seed)
-    count_K = torch.tensor(clips.train["label"].value_counts().reindex(clips.labels, fill_value=0).to_numpy()).to(
-        device
-    )
+    count_K = _counts(clips).to(device)
     if before is None:
-        objective = build_objective(params, count_K)
+        objective = build_objective(params, count_K, multi_label=multi_label)
     else:
         before.model.to(device)
         memory = loader(clips.memory) if len(clips.memory) else None
@@ -111,6 +114,7 @@ def job(
         around.enter_context(stochastic_depth(network.backbone, params.stochastic_depth))
         if folder := teacher_folder(params.teacher):
             teacher, card = load_model(folder)
+            _check_teacher(teacher, multi_label)
             teacher.temperature = 1.0  # a student is taught by the scores that were trained
             lessons = taught(network, clips.labels, teacher.to(device), card["labels"], params.teacher, seed=seed)
             objective = Total([objective, around.enter_context(lessons)])
@@ -129,6 +133,20 @@ def job(
         )
     attached.merge()
     return network, clips.labels, epochs
+
+
+def _counts(clips: TrainingClips) -> torch.Tensor:
+    """Training clips of each class."""
+    counts = one_row_a_label(clips.train)["label"].value_counts().reindex(clips.labels, fill_value=0)
+    return torch.tensor(counts.to_numpy())
+
+
+def _check_teacher(teacher: VideoModel, multi_label: bool) -> None:
+    if teacher.multi_label != multi_label:
+        raise UserError(
+            "params.yaml: fine_tune.teacher.model: of the teacher and the dataset one has a single class a clip and "
+            "the other any number of labels; take another teacher"
+        )
 
 
 def job_key(

@@ -16,20 +16,23 @@ import torch
 from numpy.typing import NDArray
 
 from models.build import VideoModel
+from models.clips.label_sets import is_multi_label
 from models.clips.loader import ClipLoader
 from models.clips.manifest import labels_of
 from models.errors import UserError
 from models.predict import predict
-from models.saved import load_model
+from models.saved import load_model, read_card
 from tasks import layout
 from tasks.decisions import Decision, decision, decisions, record
-from tasks.gate.compare import slices, worlds
+from tasks.evaluation.measure import ACCURACY, MEAN_AVERAGE_PRECISION
+from tasks.gate.compare import Answers, slices, worlds
 from tasks.gate.cost import Contender, Measure, cost_of
 from tasks.gate.floors import demand_known_floors, idle_floors
 from tasks.gate.latency import median_latencies_ms
 from tasks.gate.limits import breaches, tolerated
 from tasks.gate.listed import listed
 from tasks.gate.outcome import MOST_CLAUSES, outcome_of, sentences
+from tasks.gate.ranked import Ranked
 from tasks.gate.show import show
 from tasks.gate.verdict import Verdict
 from tasks.gate.worlds import HeldOut, held_out, past_of
@@ -102,7 +105,7 @@ def _last_judged(name: str, version: int) -> Decision | None:
 def _first(workspace: Path, params: Params, version: int, champion: int | None, measure: Measure) -> Verdict:
     """A verdict without a comparison: limits are looked at and said, and block nothing, as nothing else is there."""
     clips = held_out(workspace, None, params.split, params.watch).clips
-    ours_N = _challengers_correct(workspace, clips)
+    ours_N = _challengers_answers(workspace, clips)
     model, _ = _loaded(workspace / layout.MODEL)
     cost = cost_of(Contender.of_round(model, workspace), workspace, clips, measure)
     parts = slices(clips, ours_N, None, params.judge, seed=params.base.seed)
@@ -113,7 +116,7 @@ def _first(workspace: Path, params: Params, version: int, champion: int | None, 
     if idle := idle_floors(parts, params.judge):
         text += f" {_idle(idle)}"
     return Verdict(version, champion, "first", text, params.judge.tolerance, params.judge.confidence, slices=parts,
-                   cost=cost)  # fmt: skip
+                   cost=cost, measure=_measured_by(clips))  # fmt: skip
 
 
 def _compared(
@@ -128,9 +131,9 @@ def _compared(
     test = held_out(workspace, past_of(client, opponent), params.split, params.watch)
     if test.clips.empty:
         return _nothing_held_out(version, champion, test, params)
-    ours_N = _challengers_correct(workspace, test.clips)
+    ours_N, measured_by = _challengers_answers(workspace, test.clips), _measured_by(test.clips)
     theirs = _Opponent.load(verified_model(client, opponent, to_answer=True))
-    theirs_N = theirs.correct(workspace, test.clips, params.evaluate.batch_size)
+    theirs_N = theirs.answers(workspace, test.clips, params.evaluate.batch_size)
     found = worlds(test.clips, ours_N, theirs_N, rules, seed=seed)
     parts = slices(test.clips, ours_N, theirs_N, rules, seed=seed)
     model, _ = _loaded(workspace / layout.MODEL)
@@ -138,7 +141,16 @@ def _compared(
     cost = cost_of(Contender.of_round(model, workspace), workspace, test.clips, measure, opponent_serves)
     new, old = found.get("new"), found.get("old")
     blocks = [*filter(None, [test.leak(champion)]), *breaches(parts, cost, rules)]
-    said = sentences(version, champion, new, old, tolerance=rules.tolerance, confidence=rules.confidence, blocks=blocks)
+    said = sentences(
+        version,
+        champion,
+        new,
+        old,
+        tolerance=rules.tolerance,
+        confidence=rules.confidence,
+        blocks=blocks,
+        measure=measured_by,
+    )
     notes = _notes(test, theirs.unknown(test.clips))
     if low := tolerated(parts):
         notes.append(f"Below a floor, as the champion is: {listed(low, MOST_CLAUSES, '; ')}.")
@@ -158,6 +170,7 @@ def _compared(
         cost,
         tuple(blocks),
         test.left_out,
+        measured_by,
     )
 
 
@@ -189,13 +202,19 @@ def _idle(names: list[str]) -> str:
     return f"There is no test clip for the floor of {listed(names, MOST_CLAUSES)}."
 
 
-def _challengers_correct(workspace: Path, clips: pd.DataFrame) -> NDArray[np.bool_]:
-    path = workspace / layout.PREDICTIONS
+def _measured_by(clips: pd.DataFrame) -> str:
+    return (MEAN_AVERAGE_PRECISION if is_multi_label(clips) else ACCURACY).name
+
+
+def _challengers_answers(workspace: Path, clips: pd.DataFrame) -> Answers:
+    path, column = workspace / layout.PREDICTIONS, "probabilities" if is_multi_label(clips) else "predicted"
     try:
-        predictions = pq.read_table(path, columns=["clip_id", "predicted"]).to_pandas().set_index("clip_id")
-        predicted = predictions.loc[clips["clip_id"], "predicted"].to_numpy()
+        predictions = pq.read_table(path, columns=["clip_id", column]).to_pandas().set_index("clip_id")
+        predicted = predictions.loc[clips["clip_id"], column].to_numpy()
     except (OSError, KeyError) as error:
         raise UserError(f"{path}: predictions for the test clips are missing ({error}); run `dvc repro`") from None
+    if is_multi_label(clips):
+        return Ranked.of(clips, np.stack(predicted), read_card(workspace / layout.MODEL)["labels"], labels_of(clips))
     correct_N: NDArray[np.bool_] = predicted == clips["label"].to_numpy()
     return correct_N
 
@@ -213,12 +232,25 @@ class _Opponent:
         model, labels = _loaded(folder)
         return cls(model, folder, labels)
 
-    def correct(self, workspace: Path, clips: pd.DataFrame, batch_size: int) -> NDArray[np.bool_]:
+    def answers(self, workspace: Path, clips: pd.DataFrame, batch_size: int) -> Answers:
+        """What it says of ``clips``.
+
+        Raises:
+            UserError: It does not answer what is asked.
+        """
+        if self.model.multi_label != is_multi_label(clips):
+            raise UserError(
+                "params.yaml: base.name: of its champion and the dataset one has a single class a clip and the other "
+                "any number of labels: they cannot be compared; give the new model a name of its own"
+            )
         device = next(self.model.parameters()).device
         loader = ClipLoader(
             workspace / layout.DATA, clips, self.labels, self.model.clip_input, batch_size, device=device
         )
-        predicted = np.array(self.labels, dtype=object)[predict(self.model, loader).argmax(1)]
+        probabilities_NK = predict(self.model, loader)
+        if self.model.multi_label:
+            return Ranked.of(clips, probabilities_NK, self.labels, labels_of(clips))
+        predicted = np.array(self.labels, dtype=object)[probabilities_NK.argmax(1)]
         correct_N: NDArray[np.bool_] = predicted == clips["label"].to_numpy()
         return correct_N
 

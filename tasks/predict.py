@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from models.clips.label_sets import written
 from models.errors import UserError
 from tasks.registry.choose import choose
 from tasks.registry.client import find_version, registry, version_with_alias
@@ -19,10 +20,13 @@ class Prediction:
 
     Attributes:
         path: As it was given.
-        label: The most probable label; None where the file could not be read.
-        probability: Of ``label``.
+        label: The most probable label; where a file may have several, all that it has, as ``run|walk``, or ``-`` for
+            none; None where the file could not be read.
+        probability: Of ``label``; None where a file may have several.
         probabilities: Of every label, the most probable first.
         error: Why there is no label.
+        labels: Where a file may have several: those that it has, and their probabilities, the most probable first; else
+            None.
     """
 
     path: Path
@@ -30,6 +34,7 @@ class Prediction:
     probability: float | None
     probabilities: dict[str, float]
     error: str | None = None
+    labels: dict[str, float] | None = None
 
 
 def predict(files: Sequence[Path], name: str, *, version: int | None = None) -> list[Prediction]:
@@ -54,5 +59,7 @@ def _prediction(path: Path, answer: Answer) -> Prediction:
     if answer.error is not None:
         return Prediction(path, None, None, {}, answer.error)
     ranked = dict(sorted(answer.probabilities.items(), key=lambda item: -item[1]))
+    if answer.labels is not None:
+        return Prediction(path, written(answer.labels), None, ranked, labels=answer.labels)
     label, probability = next(iter(ranked.items()))
     return Prediction(path, label, probability, ranked)

@@ -19,6 +19,7 @@ from models.saved import read_card
 from models.spec import AnyFormat
 from tasks import layout
 from tasks.decisions import record
+from tasks.evaluation.measure import measure_of
 from tasks.exports.outcome import Outcome, headline, read_outcomes, summary
 from tasks.params.whole import Params
 from tasks.registry.client import reachable, registry, report_link, versions_with_key
@@ -178,17 +179,20 @@ def _outcomes(workspace: Path) -> dict[AnyFormat, Outcome]:
 def _headline(metrics: dict[str, Any]) -> dict[str, float]:
     """Numbers that MLflow can compare; names of classes and sources may hold what it refuses."""
     own = {key: float(value) for key, value in metrics.items() if isinstance(value, int | float)}
-    before = {f"before.{name}.accuracy": float(one["accuracy"]) for name, one in metrics.get("before", {}).items()}
+    key = measure_of(metrics).key
+    before = {f"before.{name}.{key}": float(one[key]) for name, one in metrics.get("before", {}).items()}
     gain = {f"gain.{name}": float(one["difference"]) for name, one in metrics.get("gain", {}).items()}
     return {**own, **before, **gain}
 
 
 def _description(workspace: Path, params: Params, logged: "LoggedModel") -> str:
     metrics = _metrics(workspace)
-    accuracy, low, high = (f"{metrics[key]:.3f}" for key in ("accuracy", "accuracy_low", "accuracy_high"))
+    measure = measure_of(metrics)
+    found = measure.interval(metrics)
     report = report_link(logged.experiment_id, str(logged.source_run_id))
     return (
-        f"Accuracy {accuracy} ({params.evaluate.confidence:.0%} interval {low} to {high}); "
+        f"{measure.name.capitalize()} {found.estimate:.3f} ({params.evaluate.confidence:.0%} interval {found.low:.3f} "
+        f"to {found.high:.3f}); "
         f"test clips: {metrics['clips']}, sources: {metrics['sources']}.\n\n"
         f"[Report of the round]({report}) · [Run]({report.partition('/artifacts')[0]})"
     )

@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from models.clips.manifest import SPLITS
+from models.clips.label_sets import one_row_a_label, rarest_label
+from models.clips.manifest import SPLITS, labels_of
 from models.errors import UserError
 from tasks.params.data import SplitParams
 
@@ -38,7 +39,8 @@ def assign_splits(clips: pd.DataFrame, params: SplitParams, *, seed: int) -> pd.
 
     Args:
         clips: Columns ``clip_id``, ``uri``, ``label``, ``source_id``, ``sha256``, ``start_s``, ``captured_at``, and
-            ``split`` with the assignment that stays, or None; with ``split.by: given`` the wish of the table.
+            ``split`` with the assignment that stays, or None; with ``split.by: given`` the wish of the table. Where
+            clips may have several labels, each counts for every one of them.
         params: Section ``split``.
         seed: Breaks ties between sources.
 
@@ -49,8 +51,8 @@ def assign_splits(clips: pd.DataFrame, params: SplitParams, *, seed: int) -> pd.
         UnsplittableClassError: A class cannot be split that way; the message names the class and the remedy.
         UserError: There are fewer than two classes, or the order or the wish that decides is unknown.
     """
-    if clips["label"].nunique() < 2:
-        only = ", ".join(map(str, clips["label"].unique())) or "none"
+    if len(labels := labels_of(clips)) < 2:
+        only = ", ".join(labels) or "none"
         raise UserError(f"there is one class ({only}), and telling apart needs two: add clips of another class")
     if params.by == "source":
         splits = _by_source(clips, _targets(params), seed)
@@ -67,7 +69,8 @@ def _by_source(clips: pd.DataFrame, targets_K: NDArray[np.float64], seed: int) -
     source_N, sources = pd.factorize(clips["source_id"], sort=True)
     clips_S = np.bincount(source_N)
     order = sorted(range(len(sources)), key=lambda source: (-clips_S[source], _shuffled(str(sources[source]), seed)))
-    counts_UL, kind_S = _kinds(source_N, clips["label"])
+    rows = one_row_a_label(clips.assign(source=source_N), nothing=True)
+    counts_UL, kind_S = _kinds(rows["source"].to_numpy(), rows["label"])
     placement = _Placement(counts_UL, kind_S[order], targets_K)
     bound = clips.dropna(subset=["split"]).drop_duplicates("source_id")
     kept = dict(zip(bound["source_id"], bound["split"], strict=True))
@@ -182,7 +185,7 @@ def _by_time(clips: pd.DataFrame, targets_K: NDArray[np.float64]) -> pd.Series:
     _check_order_is_known(clips)
     ordered = clips.sort_values(["captured_at", "start_s", "clip_id"], na_position="first")
     split_N = ordered["split"].to_numpy(object).copy()
-    group_N = ordered.groupby(["source_id", "label"], sort=True).ngroup().to_numpy()
+    group_N = ordered.groupby(["source_id", rarest_label(ordered)], sort=True).ngroup().to_numpy()
     is_new_N = ordered["split"].isna().to_numpy()
     have_GK = np.stack(
         [np.bincount(group_N[split_N == split], minlength=group_N.max() + 1) for split in SPLITS], axis=1
@@ -222,7 +225,7 @@ def _as_given(clips: pd.DataFrame) -> pd.Series:
 
 
 def _check_enough_sources(clips: pd.DataFrame) -> None:
-    num_sources = clips.groupby("label")["source_id"].nunique()
+    num_sources = one_row_a_label(clips).groupby("label")["source_id"].nunique()
     if (few := num_sources[num_sources < len(SPLITS)]).any():
         label, count = few.index[0], int(few.iloc[0])
         raise UnsplittableClassError(
@@ -243,7 +246,9 @@ def _check_order_is_known(clips: pd.DataFrame) -> None:
 
 
 def _check_every_class(clips: pd.DataFrame, splits: pd.Series, by: str) -> None:
-    present = pd.crosstab(clips["label"], splits).reindex(columns=list(SPLITS), fill_value=0)
+    rows = one_row_a_label(clips)
+    split_of_row = splits.reindex(rows.index).to_numpy()
+    present = pd.crosstab(rows["label"].to_numpy(), split_of_row).reindex(columns=list(SPLITS), fill_value=0)
     for label, counts in present.iterrows():
         for split in SPLITS:
             if counts[split] == 0:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from models.clips.label_sets import is_multi_label
 from models.clips.manifest import labels_of, read_manifest
 from models.errors import UserError
 from models.files import replacing
@@ -25,7 +26,7 @@ from tasks.process import run_stage
 from tasks.settings import settings
 from tasks.tracking import tracked
 from tasks.twins.leaks import with_copies
-from tasks.validation.facts import class_facts, clip_facts
+from tasks.validation.facts import class_facts, clip_facts, unknown_labels
 from tasks.validation.memory import Memory
 
 if TYPE_CHECKING:
@@ -70,6 +71,8 @@ def validate(
     shards, now = data / layout.SHARDS.name, datetime.now(UTC)
     memory = Memory(settings().home / "validated", params, manifest, shards) if params.incremental else None
     clips = clip_facts(manifest, shards, split, now, None if memory is None else memory.passed_N)
+    if is_multi_label(clips):
+        clips = clips.assign(unknown_label=unknown_labels(clips, params))
     if params.near_duplicates.enabled:
         clips = with_copies(clips, shards, settings().home, params.near_duplicates)
     findings = _check(clips, class_facts(manifest, params), params, split, data_docs, memory)

@@ -68,7 +68,7 @@ class Augment:
 
         Args:
             clip_BTHWC: Frames, on any device.
-            label_B: Index of each clip's label, or -1.
+            label_B: Index of each clip's label, or -1; where clips may have several, 1.0 for each, shape (B, K).
             generator: On the CPU.
         """
         return self.apply(clip_BTHWC, self.draw(label_B, (clip_BTHWC.shape[2], clip_BTHWC.shape[3]), generator))
@@ -78,9 +78,14 @@ class Augment:
         num_clips = len(label_B)
         boxes_B4 = self._random_boxes(num_clips, *size, generator)
         flip_B = torch.rand(num_clips, generator=generator) < self._params.flip
-        flip_B &= self._may_flip_K[label_B.cpu()]
+        flip_B &= self._may_flip(label_B.cpu())
         factors_B3 = 1.0 + self._params.colour * (2.0 * torch.rand(num_clips, 3, generator=generator) - 1.0)
         return Draws(boxes_B4, flip_B, factors_B3, *self._rand_augment.draw(num_clips, generator))
+
+    def _may_flip(self, label_B: Tensor) -> Tensor:
+        if label_B.ndim == 1:
+            return self._may_flip_K[label_B]
+        return ~(label_B.bool() & ~self._may_flip_K[:-1]).any(1)
 
     def apply(self, clip_BTHWC: Tensor, draws: "Draws") -> Tensor:
         """Change the clips as ``draws`` says; see :meth:`__call__`."""

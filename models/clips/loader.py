@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models.clips.augment import Augment, Preprocess
+from models.clips.label_sets import is_multi_label, wanted_of
 from models.clips.sampling import CENTRE, ClipInput, View, frame_indices, windowed_order
 from models.clips.shards import ClipStore, Held, ShardFolder, Shards
 from models.share import ALONE, Share
@@ -37,11 +38,13 @@ class Batch:
         clip_BCTHW: Normalised float32.
         label_B: Index of each clip's label; -1 where it has none.
         index_B: Position of each clip in the loader's table.
+        wanted_BK: 1.0 for each label of a clip, where clips may have several; else None.
     """
 
     clip_BCTHW: Tensor
     label_B: Tensor
     index_B: Tensor
+    wanted_BK: Tensor | None = None
 
 
 class ClipLoader:
@@ -53,7 +56,7 @@ class ClipLoader:
 
     Args:
         data: The dataset's folder, which holds ``shards/``.
-        clips: Rows of the manifest.
+        clips: Rows of the manifest; of a multi-label one with its column ``labels``.
         labels: Labels in order; a clip whose label is not among them gets -1.
         clip_input: What the model takes.
         batch_size: Clips per batch; the last batch may be smaller.
@@ -65,6 +68,9 @@ class ClipLoader:
         num_workers: Decoding threads.
         device: Where batches end up.
         shards: Where shards are, if not in the dataset's folder.
+
+    Attributes:
+        wanted_NK: 1.0 for each label of each clip of the table, where clips may have several; else None.
     """
 
     def __init__(
@@ -89,6 +95,10 @@ class ClipLoader:
         self._places = list(zip(clips["shard"].tolist(), clips["row"].tolist(), strict=True))
         index_of = {label: index for index, label in enumerate(labels)}
         self._label_N = torch.tensor([index_of.get(label, -1) for label in clips["label"]], dtype=torch.long)
+        self.wanted_NK: Tensor | None = None
+        if is_multi_label(clips):
+            self._label_N = torch.full((len(clips),), -1)
+            self.wanted_NK = torch.from_numpy(wanted_of(clips, labels)).float()
         self._input = clip_input
         self._labels = labels
         self._batch_size = batch_size
@@ -218,13 +228,14 @@ class ClipLoader:
             batch = self._prepared(make, epoch, pending)
         current = torch.cuda.current_stream(self._device)
         current.wait_stream(self._stream)
-        for tensor in (batch.clip_BCTHW, batch.label_B, batch.index_B):
-            tensor.record_stream(current)
+        for tensor in (batch.clip_BCTHW, batch.label_B, batch.index_B, batch.wanted_BK):
+            if tensor is not None:
+                tensor.record_stream(current)
         return batch
 
     def _prepared(self, make: "_Make", epoch: int, pending: "_Pending") -> Batch:
-        everyones_B = self._label_N[pending.index_B]
-        index_B, label_B = pending.index_B[pending.rows], everyones_B[pending.rows]
+        everyones_B = (self._label_N if self.wanted_NK is None else self.wanted_NK)[pending.index_B]
+        index_B = pending.index_B[pending.rows]
         clip_BTHWC = pending.clip_BTHWC.to(self._device, non_blocking=True)
         if make.augment:
             # A generator for each batch: drawing depends on nothing that came before, nor on who else draws.
@@ -234,7 +245,8 @@ class ClipLoader:
             clip_BCTHW = make.augment.apply(clip_BTHWC, draws.of(pending.rows))
         else:
             clip_BCTHW = make.preprocess(clip_BTHWC)
-        return Batch(clip_BCTHW, self._sent(label_B), self._sent(index_B))
+        wanted_BK = None if self.wanted_NK is None else self._sent(self.wanted_NK[index_B])
+        return Batch(clip_BCTHW, self._sent(self._label_N[index_B]), self._sent(index_B), wanted_BK)
 
     def _sent(self, numbers_B: Tensor) -> Tensor:
         if self._stream is None:

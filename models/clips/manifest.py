@@ -4,6 +4,8 @@
 ``fps``, ``codec`` and ``rotation`` describe the original video (sizes after rotation); ``frames`` counts stored frames.
 A clip without a label has no split either. ``label_origin`` says where a label comes from that no source of video gave:
 ``person`` by a labelling request, ``pseudo`` by a model that was sure enough; such a clip is only ever trained on.
+
+The manifest of a multi-label dataset has one column more, ``labels``: :mod:`models.clips.label_sets`.
 """
 
 import os
@@ -13,6 +15,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from models.clips.label_sets import is_multi_label, labels_in, with_lists
 from models.errors import UserError
 
 SPLITS = ("train", "val", "test")
@@ -45,6 +48,7 @@ SCHEMA = pa.schema(
         pa.field("motion", pa.float32(), nullable=False),
     ]
 )
+_LABELS = pa.field("labels", pa.list_(pa.string()))
 # Columns that manifests of earlier versions lack: read, and written, as empty.
 _LATER = ("label_origin",)
 
@@ -53,12 +57,16 @@ def write_manifest(manifest: pd.DataFrame, path: Path, *, note: str = "") -> Non
     """Write ``manifest`` sorted by ``clip_id``, all or nothing: the same clips give the same bytes.
 
     Args:
-        manifest: The columns of ``SCHEMA``; ``label_origin`` may be missing.
+        manifest: The columns of ``SCHEMA``; ``label_origin`` may be missing. Where there is a column ``labels``, it is
+            written to say what ``label`` says.
         path: The file.
         note: Text for the whole manifest, such as how its splits came about; see :func:`manifest_note`.
     """
+    schema = SCHEMA
+    if is_multi_label(manifest):
+        manifest, schema = with_lists(manifest), SCHEMA.append(_LABELS)
     table = pa.Table.from_pandas(
-        _completed(manifest).sort_values("clip_id")[SCHEMA.names], schema=SCHEMA, preserve_index=False
+        _completed(manifest).sort_values("clip_id")[schema.names], schema=schema, preserve_index=False
     ).replace_schema_metadata({_NOTE: note.encode()} if note else None)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     pq.write_table(table, temporary, compression="zstd")
@@ -85,7 +93,8 @@ def read_manifest(path: Path) -> pd.DataFrame:
         raise UserError(f"{path}: this is not a readable manifest ({error}); run `dvc checkout --force`") from None
     if missing := [name for name in SCHEMA.names if name not in {*table.column_names, *_LATER}]:
         raise UserError(f"{path}: column {missing[0]} is missing; make the dataset again with `videoloop ingest`")
-    manifest: pd.DataFrame = _completed(table.to_pandas())[SCHEMA.names]
+    several = [_LABELS.name] if _LABELS.name in table.column_names else []
+    manifest: pd.DataFrame = _completed(table.to_pandas())[[*SCHEMA.names, *several]]
     return manifest
 
 
@@ -96,4 +105,7 @@ def _completed(manifest: pd.DataFrame) -> pd.DataFrame:
 
 def labels_of(manifest: pd.DataFrame) -> list[str]:
     """The labels in order: the index of a label is its class in every model of this dataset."""
-    return sorted(map(str, manifest["label"].dropna().unique()))
+    texts = manifest["label"].dropna().unique()
+    if is_multi_label(manifest):
+        return sorted({label for text in texts for label in labels_in(text)})
+    return sorted(map(str, texts))

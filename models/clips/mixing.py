@@ -6,7 +6,6 @@ Shapes: B clips, C channels, T frames, H height, W width, K classes.
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from models.objectives.target import Target
 from models.spec import AugmentParams
@@ -28,20 +27,20 @@ class Mix:
         self._ways = [(way, alpha) for way, alpha in ((mixup, params.mixup), (cutmix, params.cutmix)) if alpha]
         self._num_classes = num_classes
 
-    def __call__(self, clip_BCTHW: Tensor, label_B: Tensor, rng: np.random.Generator) -> tuple[Tensor, Target]:
+    def __call__(self, clip_BCTHW: Tensor, target: Target, rng: np.random.Generator) -> tuple[Tensor, Target]:
         """Mix a batch.
 
         Args:
             clip_BCTHW: Clips, on any device.
-            label_B: Their labels.
+            target: What they are; of several labels each counts its clip's share.
             rng: Source of randomness, on the CPU: a seed means the same on every device.
         """
         way, alpha = self._ways[rng.integers(len(self._ways))]
-        other_B = torch.from_numpy(rng.permutation(len(label_B))).to(label_B.device)
+        other_B = torch.from_numpy(rng.permutation(len(clip_BCTHW))).to(target.label_B.device)
         mixed_BCTHW, kept = way(clip_BCTHW, clip_BCTHW[other_B], float(rng.beta(alpha, alpha)), rng)
-        own_BK, other_BK = (F.one_hot(label, self._num_classes).float() for label in (label_B, label_B[other_B]))
-        main_B = label_B if kept >= 0.5 else label_B[other_B]
-        return mixed_BCTHW, Target(main_B, kept * own_BK + (1.0 - kept) * other_BK)
+        own_BK = target.dense(self._num_classes)
+        main_B = target.label_B if kept >= 0.5 else target.label_B[other_B]
+        return mixed_BCTHW, Target(main_B, kept * own_BK + (1.0 - kept) * own_BK[other_B], target.several)
 
 
 def mixup(clip_BCTHW: Tensor, other_BCTHW: Tensor, kept: float, _: np.random.Generator) -> tuple[Tensor, float]:

@@ -39,7 +39,9 @@ def frame_importance(model: VideoModel, clip_CTHW: Tensor, wanted: int, most: in
     seen_PT = [_hidden(part, num_frames) for part in stretches(num_frames, most)]
     clips = torch.stack([clip_CTHW, *(clip_CTHW[:, seen_T] for seen_T in seen_PT)])
     with torch.inference_mode():
-        probability = torch.cat([model(batch).float().softmax(1)[:, wanted] for batch in torch.split(clips, _BATCH)])
+        probability = torch.cat(
+            [model.probabilities(model(batch).float())[:, wanted] for batch in torch.split(clips, _BATCH)]
+        )
     loss_P: NDArray[np.float32] = (probability[0] - probability[1:]).cpu().numpy()
     return loss_P
 

@@ -13,7 +13,7 @@ from models.parts import Part
 
 
 class Binary:
-    """Binary cross entropy, summed over the classes; a clip may be several classes at once, or none.
+    """Binary cross entropy, summed over the classes.
 
     Smoothing moves both answers towards one half, as cross entropy over two classes does.
 

@@ -13,6 +13,7 @@ from models.objectives.binary import Binary
 from models.objectives.class_balance import class_weights
 from models.objectives.cross_entropy import CrossEntropy
 from models.objectives.distillation import Distillation
+from models.objectives.each_label import EachLabel
 from models.objectives.fisher import fisher_diagonal
 from models.objectives.focal import Focal
 from models.objectives.objective import Objective, Total
@@ -20,15 +21,18 @@ from models.parts import Part
 from models.spec import ContinualParams, FineTuneParams
 
 
-def build_objective(job: FineTuneParams, count_K: Tensor | None = None) -> Objective:
+def build_objective(job: FineTuneParams, count_K: Tensor | None = None, *, multi_label: bool = False) -> Objective:
     """The objective of a job that starts from nothing that it could forget.
 
     Args:
         job: The job.
         count_K: Training clips of each class, on the model's device; without them every class counts the same.
+        multi_label: Whether clips may have several labels.
     """
     loss, smoothing = job.loss, job.label_smoothing
     weight_K = class_weights(count_K, loss.class_balance) if loss.class_balance and count_K is not None else None
+    if multi_label:
+        return EachLabel(smoothing, gamma=loss.focal_gamma if loss.name == "focal" else 0.0, weight_K=weight_K)
     if loss.name == "focal":
         return Focal(loss.focal_gamma, smoothing, weight_K)
     if loss.name == "binary":
@@ -59,7 +63,7 @@ def build_continual_objective(
         seed: Of the Fisher information.
         count_K: See :func:`build_objective`.
     """
-    terms: list[Objective] = [build_objective(job, count_K)]
+    terms: list[Objective] = [build_objective(job, count_K, multi_label=model.multi_label)]
     if continual.distillation.weight:
         terms.append(Distillation(champion, labels, continual.distillation))
     if continual.anchor.weight and (memory or continual.anchor.importance == "same"):

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from models.champion import Champion
+from models.objectives.each_label import binary_divergence
 from models.objectives.objective import Loss
 from models.objectives.target import Target
 from models.parts import Part
@@ -22,7 +23,8 @@ class Distillation:
     Kullback-Leibler divergence of softened probabilities times the temperature's square, which keeps the size of its
     gradient whatever the temperature (Hinton et al. 2015, arXiv:1503.02531). Unlike in the original, a clip about which
     the champion is wrong counts nothing: where the world looks otherwise but has the same classes, its answers are what
-    is to be unlearned (docs/decisions/0011-forgetting.md).
+    is to be unlearned (docs/decisions/0011-forgetting.md). Where clips may have several labels, each label is taught
+    and judged on its own.
 
     Args:
         champion: The teacher, on the device of the model.
@@ -46,6 +48,10 @@ class Distillation:
         teacher = part.module(self._teacher)
 
         def divergence(logits_BK: Tensor, target: Target, inputs: Tensor) -> Tensor:
+            if target.several:
+                with torch.no_grad():
+                    answer_BA = teacher(inputs).float()
+                return self._scale * self._each_label(logits_BK, target, answer_BA)
             with torch.no_grad():
                 taught_B = self._theirs_K[target.label_B]
                 answer_BA = teacher(inputs).float()
@@ -57,3 +63,11 @@ class Distillation:
             return loss
 
         return divergence
+
+    def _each_label(self, logits_BK: Tensor, target: Target, answer_BA: Tensor) -> Tensor:
+        answer_BC = answer_BA.index_select(1, self._theirs_C)
+        wanted_BC = target.dense(logits_BK.shape[1]).index_select(1, self._ours_C)
+        counts_BC = (answer_BC > 0) == (wanted_BC > 0.5)
+        said_BC = logits_BK.index_select(1, self._ours_C)
+        divergence_BC = binary_divergence(said_BC / self._temperature, answer_BC / self._temperature)
+        return (counts_BC * divergence_BC).sum(1).mean()

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from models.build import VideoModel
 from models.clips.reframe import Reframe
 from models.errors import UserError
+from models.objectives.each_label import binary_divergence
 from models.objectives.objective import Loss, Objective
 from models.objectives.target import Target
 from models.parts import Part
@@ -75,9 +76,9 @@ class _Lessons:
     """Divergence from the teacher's answers, and distance from its features.
 
     Answers: Kullback-Leibler divergence of softened probabilities over shared classes, times the temperature's square
-    (Hinton et al. 2015, arXiv:1503.02531). Features: mean squared distance of the projected features from the
-    teacher's, at each step in time, the teacher's standardised so that a weight means the same for each teacher
-    (Romero et al. 2015, arXiv:1412.6550).
+    (Hinton et al. 2015, arXiv:1503.02531); where clips may have several labels, of each label on its own. Features:
+    mean squared distance of the projected features from the teacher's, at each step in time, the teacher's standardised
+    so that a weight means the same for each teacher (Romero et al. 2015, arXiv:1412.6550).
     """
 
     def __init__(
@@ -107,19 +108,22 @@ class _Lessons:
         """The lessons of a part that takes clips; none for one that takes features."""
         return _nothing if part.prefix else self._loss
 
-    def _loss(self, logits_BK: Tensor, _: Target, clip_BCTHW: Tensor) -> Tensor:
+    def _loss(self, logits_BK: Tensor, target: Target, clip_BCTHW: Tensor) -> Tensor:
         with torch.no_grad():
             theirs_BUE = self._teacher.features(self._reframe(clip_BCTHW))
             answer_BC = self._teacher.head(theirs_BUE).float().index_select(1, self._theirs_C)
         loss = logits_BK.new_zeros(())
         if self._params.logits:
-            loss = loss + self._params.logits * self._divergence(logits_BK, answer_BC)
+            loss = loss + self._params.logits * self._divergence(logits_BK, answer_BC, each=target.several)
         if self._params.features:
             loss = loss + self._params.features * self._distance(theirs_BUE.float())
         return loss
 
-    def _divergence(self, logits_BK: Tensor, answer_BC: Tensor) -> Tensor:
+    def _divergence(self, logits_BK: Tensor, answer_BC: Tensor, *, each: bool) -> Tensor:
         temperature = self._params.temperature
+        if each:
+            said_BC = logits_BK.index_select(1, self._ours_C)
+            return temperature**2 * binary_divergence(said_BC / temperature, answer_BC / temperature).sum(1).mean()
         said_BC = (logits_BK.index_select(1, self._ours_C) / temperature).log_softmax(1)
         wanted_BC = (answer_BC / temperature).log_softmax(1)
         divergence = F.kl_div(said_BC, wanted_BC, reduction="batchmean", log_target=True)

@@ -9,13 +9,17 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from torch import Tensor
 
+from models.clips.label_sets import is_multi_label, known_to, wanted_of
 from models.clips.loader import ClipLoader
 from models.clips.manifest import read_manifest
 from models.clips.sampling import ClipInput
 from models.clips.shards import Shards
 from models.errors import UserError
+from tasks.evaluation.measure import ACCURACY, MEAN_AVERAGE_PRECISION, Measure
+from tasks.statistics.average_precision import mean_average_precision
 
 _CALIBRATION_BATCH = 4
 _COMPARISON_BATCH = 8
@@ -26,7 +30,7 @@ class ExportClips:
 
     Attributes:
         compared: Rows of the manifest, of the clips to compare on.
-        label_N: Index of each of their labels.
+        multi_label: Whether they may have several labels.
     """
 
     def __init__(
@@ -59,7 +63,8 @@ class ExportClips:
             UserError: There is no labelled clip to calibrate or to compare on.
         """
         table = read_manifest(manifest)
-        known = table[table["label"].isin(labels)]
+        known = table[known_to(table, labels)]
+        self.multi_label = is_multi_label(table)
         self._data, self._labels, self._input = data, list(labels), clip_input
         self._shards = shards
         self._train = _spread(known[known["split"] == "train"], num_train, seed)
@@ -67,8 +72,18 @@ class ExportClips:
         for name, clips in (("train", self._train), (" or ".join(compared_on), self.compared)):
             if clips.empty:
                 raise UserError(f"{manifest}: split: no labelled clip is in {name}; ingest more sources")
-        index_of = {label: index for index, label in enumerate(labels)}
-        self.label_N = np.array([index_of[label] for label in self.compared["label"]])
+
+    @property
+    def measure(self) -> Measure:
+        """By which answers are measured."""
+        return MEAN_AVERAGE_PRECISION if self.multi_label else ACCURACY
+
+    def score(self, probabilities_NK: NDArray[np.float32]) -> float:
+        """How good answers for the clips to compare on are, by :attr:`measure`."""
+        if self.multi_label:
+            return mean_average_precision(probabilities_NK, wanted_of(self.compared, self._labels))
+        answers = np.array(self._labels, dtype=object)[probabilities_NK.argmax(1)]
+        return float((answers == self.compared["label"].to_numpy()).mean())
 
     def calibration(self) -> Iterator[Tensor]:
         """``clip_BCTHW`` of training clips, batch by batch."""

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from safetensors.torch import save_file
 from torch import Tensor
 
+from models.build import probabilities_of
 from models.exports.files import FILES
 from models.exports.footprint import CLIPS, peak_memory_mb
 from models.exports.formats import first_line
@@ -69,7 +70,7 @@ def compared(
                 outcomes[name] = Outcome(False, str(error))
                 continue
             costs = _Costs(round((folder / file).stat().st_size / 1e6, _DIGITS), latencies_ms[name], memory_mb)
-            outcomes[name] = _outcome(name, answers[name], answers["torch"], clips.label_N, params, costs)
+            outcomes[name] = _outcome(name, answers[name], answers["torch"], clips, params, costs)
     return outcomes
 
 
@@ -90,13 +91,13 @@ def _answers(
                     if name == "torch":
                         raise
                     failed[name] = f"it does not answer: {first_line(error)}"
-    return {name: _joined(each) for name, each in said.items() if name not in failed}, failed
+    return {name: _joined(each, clips.multi_label) for name, each in said.items() if name not in failed}, failed
 
 
-def _joined(batches: list[tuple[Tensor, Tensor]]) -> _Answer:
+def _joined(batches: list[tuple[Tensor, Tensor]], multi_label: bool) -> _Answer:
     logits_NK = torch.cat([logits_BK for logits_BK, _ in batches])
     embedding_ND = torch.cat([embedding_BD for _, embedding_BD in batches])
-    return _Answer(logits_NK.softmax(1).numpy(), embedding_ND.numpy())
+    return _Answer(probabilities_of(logits_NK, multi_label=multi_label).numpy(), embedding_ND.numpy())
 
 
 def _latencies_ms(programs: Mapping[AnyFormat, Program], clips: ExportClips) -> dict[AnyFormat, dict[str, float]]:
@@ -116,19 +117,17 @@ class _Costs:
 
 
 def _outcome(
-    name: AnyFormat, answer: _Answer, models: _Answer, label_N: NDArray[np.int64], params: ExportParams, costs: _Costs
+    name: AnyFormat, answer: _Answer, models: _Answer, clips: ExportClips, params: ExportParams, costs: _Costs
 ) -> Outcome:
     if not answer.is_finite:
         return Outcome(False, "it answers with numbers that are not finite", **vars(costs))
     max_difference = float(np.abs(answer.probabilities_NK - models.probabilities_NK).max())
-    accuracy, models_accuracy = (
-        float((each.probabilities_NK.argmax(1) == label_N).mean()) for each in (answer, models)
-    )
+    accuracy, models_accuracy = (clips.score(each.probabilities_NK) for each in (answer, models))
     shift = shift_of(answer.embedding_ND, models.embedding_ND)
     reason = ""
     if name == "int8" and models_accuracy - accuracy > params.int8_max_accuracy_drop:
         reason = (
-            f"accuracy on val falls from {models_accuracy:.3f} to {accuracy:.3f}, by more than "
+            f"{clips.measure.name} on val falls from {models_accuracy:.3f} to {accuracy:.3f}, by more than "
             f"export.int8_max_accuracy_drop ({params.int8_max_accuracy_drop:g})"
         )
     elif name == "int8" and shift > params.int8_max_shift:

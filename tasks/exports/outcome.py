@@ -20,7 +20,7 @@ class Outcome:
         latency_ms: Median time of a pass, by the number of clips in it.
         memory_mb: Peak of a process that answers eight clips at once, libraries included; None where that is not known.
         max_difference: Largest difference of any probability from the model's, on val clips.
-        accuracy: On val clips.
+        accuracy: On val clips; where they may have several labels, mean average precision.
         shift: How far the embeddings of val clips move together, in their standard deviations.
     """
 

@@ -1,30 +1,39 @@
 """Differences in accuracy, paired by source on the same clips: by world, by class, by group of sources.
 
+Where clips may have several labels, what is compared is mean average precision, and of a class its average precision.
+
 Legend: N clips.
 """
 
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from tasks.gate.ranked import Ranked
 from tasks.gate.verdict import Comparison, Kind, Slice
 from tasks.params.quality import JudgeParams
+from tasks.statistics.average_precision import mean_average_precision, paired_map_interval
 from tasks.statistics.bootstrap import paired_source_bootstrap
 
 _DIGITS = 6
 
 
+Answers = NDArray[np.bool_] | Ranked
+"""Which clips a model gets right; or, where clips may have several labels, how it ranks them."""
+
+
 def worlds(
-    clips: pd.DataFrame, ours_N: NDArray[np.bool_], theirs_N: NDArray[np.bool_], params: JudgeParams, *, seed: int
+    clips: pd.DataFrame, ours_N: Answers, theirs_N: Answers, params: JudgeParams, *, seed: int
 ) -> dict[str, Comparison]:
     """The comparisons on the new world, on the old one and on both; what has no clips is missing.
 
     Args:
         clips: Columns ``source_id`` and ``world``.
-        ours_N: Which of them the version gets right.
-        theirs_N: Which of them the champion gets right.
+        ours_N: What the version says of them.
+        theirs_N: What the champion says of them.
         params: Section ``judge``.
         seed: Of the resampling.
     """
@@ -34,14 +43,14 @@ def worlds(
     return {
         name: _compared(ours_N[in_N], theirs_N[in_N], sources_N[in_N], params, seed)
         for name, in_N in parts.items()
-        if in_N.any()
+        if in_N.any() and _says_something(ours_N[in_N])
     }
 
 
 def slices(
     clips: pd.DataFrame,
-    ours_N: NDArray[np.bool_],
-    theirs_N: NDArray[np.bool_] | None,
+    ours_N: Answers,
+    theirs_N: Answers | None,
     params: JudgeParams,
     *,
     seed: int,
@@ -53,13 +62,29 @@ def slices(
 
     Args:
         clips: Columns ``label``, ``group`` and ``source_id``.
-        ours_N: Which of them the version gets right.
-        theirs_N: Which of them the champion gets right; None without one.
+        ours_N: What the version says of them.
+        theirs_N: What the champion says; None without one.
         params: Section ``judge``.
         seed: Of the resampling.
     """
     one = partial(_slice, clips, ours_N, theirs_N, params, seed)
-    groups = [one("group", name, (clips["group"] == name).to_numpy()) for name in sorted(clips["group"].unique())]
+    in_group = {name: (clips["group"] == name).to_numpy() for name in sorted(clips["group"].unique())}
+    groups = [one("group", name, in_N) for name, in_N in in_group.items() if _says_something(ours_N[in_N])]
+    if isinstance(ours_N, Ranked):
+        others = theirs_N if isinstance(theirs_N, Ranked) else None
+        return *groups, *(
+            _slice(
+                clips,
+                ours_N.of_label(label),
+                others and others.of_label(label),
+                params,
+                seed,
+                "class",
+                label,
+                np.full(len(clips), True),
+            )
+            for label in ours_N.labels
+        )
     return (
         *groups,
         *(one("class", name, (clips["label"] == name).to_numpy()) for name in sorted(clips["label"].unique())),
@@ -68,8 +93,8 @@ def slices(
 
 def _slice(
     clips: pd.DataFrame,
-    ours_N: NDArray[np.bool_],
-    theirs_N: NDArray[np.bool_] | None,
+    ours_N: Answers,
+    theirs_N: Answers | None,
     params: JudgeParams,
     seed: int,
     kind: Kind,
@@ -79,6 +104,9 @@ def _slice(
     sources_N = clips["source_id"].to_numpy()[in_N]
     num_clips, num_sources = int(in_N.sum()), len(np.unique(sources_N))
     unit_N = np.arange(num_clips) if kind == "group" and num_sources == 1 else sources_N
+    if kind == "class" and isinstance(ours_N, Ranked):  # all clips are ranked, and these have the label
+        num_clips = int(ours_N.wanted_NK.sum())
+        num_sources = len(np.unique(sources_N[ours_N.wanted_NK[:, 0]]))
     comparison = None
     if theirs_N is not None:
         comparison = _compared(ours_N[in_N], theirs_N[in_N], unit_N, params, seed, num_sources)
@@ -90,16 +118,20 @@ def _slice(
 
 
 def _compared(
-    ours_N: NDArray[np.bool_],
-    theirs_N: NDArray[np.bool_],
+    ours_N: Answers,
+    theirs_N: Answers,
     unit_N: NDArray[np.object_] | NDArray[np.int64],
     params: JudgeParams,
     seed: int,
     num_sources: int | None = None,
 ) -> Comparison:
-    interval = paired_source_bootstrap(
-        ours_N, theirs_N, unit_N, resamples=params.bootstrap, confidence=params.confidence, seed=seed
-    )
+    how: dict[str, Any] = {"resamples": params.bootstrap, "confidence": params.confidence, "seed": seed}
+    if isinstance(ours_N, Ranked):
+        assert isinstance(theirs_N, Ranked)
+        interval = paired_map_interval(ours_N.score_NK, theirs_N.score_NK, ours_N.wanted_NK, unit_N, **how)
+    else:
+        assert not isinstance(theirs_N, Ranked)
+        interval = paired_source_bootstrap(ours_N, theirs_N, unit_N, **how)
     return Comparison(
         round(interval.estimate, _DIGITS),
         round(interval.low, _DIGITS),
@@ -111,5 +143,11 @@ def _compared(
     )
 
 
-def _share(right_N: NDArray[np.bool_]) -> float:
-    return round(float(right_N.mean()), _DIGITS)
+def _share(answers_N: Answers) -> float:
+    if isinstance(answers_N, Ranked):
+        return round(mean_average_precision(answers_N.score_NK, answers_N.wanted_NK), _DIGITS)
+    return round(float(answers_N.mean()), _DIGITS)
+
+
+def _says_something(answers_N: Answers) -> bool:
+    return not isinstance(answers_N, Ranked) or answers_N.says_something

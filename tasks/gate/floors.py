@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from models.clips.manifest import read_manifest
+from models.clips.label_sets import is_multi_label, labels_in
+from models.clips.manifest import labels_of, read_manifest
 from models.errors import UserError
 from models.saved import CARD, read_card
 from tasks import layout
@@ -52,10 +53,11 @@ def idle_floors(slices: Sequence[Slice], params: JudgeParams) -> list[str]:
 
 
 def _classes(workspace: Path, manifest: pd.DataFrame) -> set[str]:
-    by_person = read_label_table(workspace / layout.PERSON_LABELS).values()
+    texts = read_label_table(workspace / layout.PERSON_LABELS).values()
     folders = [workspace / folder for folder in (layout.CHAMPION, layout.MODEL)]
     taught = [label for folder in folders if (folder / CARD).exists() for label in read_card(folder)["labels"]]
-    return {*manifest["label"].dropna(), *by_person, *taught}
+    by_person = {label for text in texts for label in (labels_in(text) if is_multi_label(manifest) else (text,))}
+    return {*labels_of(manifest), *by_person, *taught}
 
 
 def _demand(field: str, what: str, floors: Collection[str], known: Collection[str]) -> None:

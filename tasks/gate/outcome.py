@@ -57,6 +57,7 @@ def sentences(
     tolerance: float,
     confidence: float,
     blocks: Sequence[str] = (),
+    measure: str = "accuracy",
 ) -> str:
     """The verdict in words: the outcome, both worlds with their intervals, what blocks, as far as a person reads it."""
     found = compared_outcome(new, old, tolerance)
@@ -70,7 +71,7 @@ def sentences(
     if outcome_of(new, old, tolerance, blocks) == "blocked":
         apart = f"against champion {champion} it is undecided" if found == "undecided" else f"it {said}"
         lead = f"Version {version} is blocked; apart from that {apart}"
-    text = f"{lead}: {_compared(new, old, found, tolerance, confidence)}."
+    text = f"{lead}: {_compared(new, old, found, tolerance, confidence, measure)}."
     if found == "undecided" and not blocks and new and old:
         text += " Whether that is worth it is for people to say."
     if blocks:
@@ -78,13 +79,20 @@ def sentences(
     return text
 
 
-def _compared(new: Comparison | None, old: Comparison | None, found: Found, tolerance: float, confidence: float) -> str:
+def _compared(
+    new: Comparison | None,
+    old: Comparison | None,
+    found: Found,
+    tolerance: float,
+    confidence: float,
+    measure: str,
+) -> str:
     if new and old:
-        both = f"on new video {_remark(new, found, tolerance)}accuracy {_numbers(new, confidence)} {_clips(new)}"
-        return f"{both}; on old video {_remark(old, found, tolerance)}accuracy {_numbers(old)} {_clips(old)}"
+        both = f"on new video {_remark(new, found, tolerance)}{measure} {_numbers(new, confidence)} {_clips(new)}"
+        return f"{both}; on old video {_remark(old, found, tolerance)}{measure} {_numbers(old)} {_clips(old)}"
     if world := new or old:
         whose = ", all of them new to the champion" if new else ""
-        return f"accuracy {_numbers(world, confidence)} {_clips(world, 'test clips')}{whose}"
+        return f"{measure} {_numbers(world, confidence)} {_clips(world, 'test clips')}{whose}"
     return "there is no test clip to compare them on"
 
 

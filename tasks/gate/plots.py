@@ -32,13 +32,14 @@ class Row:
     part: str
 
 
-def forest(rows: Sequence[Row], tolerance: float | None, *, alt: str) -> Markup:
+def forest(rows: Sequence[Row], tolerance: float | None, *, alt: str, measure: str = "accuracy") -> Markup:
     """Differences in percentage points, from the top down.
 
     Args:
         rows: At least one; those of a part follow each other.
         tolerance: Loss that still counts as "not worse".
         alt: What the plot shows, in words.
+        measure: Of what there are differences.
     """
     parts = list(dict.fromkeys(row.part for row in rows))
     heights = [-(at + _GAP * parts.index(row.part)) for at, row in enumerate(rows)]
@@ -60,7 +61,7 @@ def forest(rows: Sequence[Row], tolerance: float | None, *, alt: str) -> Markup:
                       color=INK, fontsize=7.5)  # fmt: skip
         axes.set_yticks(heights, [_plain(row.name) for row in rows])
         axes.set_ylim(min(heights) - 0.7, 0.7)
-        axes.set_xlabel("difference in accuracy, percentage points")
+        axes.set_xlabel(f"difference in {measure}, percentage points")
         axes.spines["left"].set_visible(False)
         axes.grid(visible=False, axis="y")
         axes.margins(x=0.04)

@@ -85,7 +85,8 @@ def _forest(verdict: Verdict, drawn: list[Slice]) -> Markup | None:
         return None
     rows += [Row(each.name, each.comparison, each.kind) for each in drawn if each.comparison]
     said = ", ".join(f"{row.name} {_points(row.comparison.difference)}" for row in rows if row.part == "world")
-    return forest(rows, verdict.tolerance, alt=f"Differences in accuracy with their intervals, in points: {said}")
+    alt = f"Differences in {verdict.measure} with their intervals, in points: {said}"
+    return forest(rows, verdict.tolerance, alt=alt, measure=verdict.measure)
 
 
 def _by_margin(slice_: Slice) -> float:

@@ -110,6 +110,8 @@ class Verdict:
         cost: Latency and size; None in a verdict from before the gate.
         blocks: What forbids to call the version better, as clauses.
         left_out: Test clips that no comparison counts.
+        measure: What every ``accuracy`` here is: that, or where clips may have several labels mean average precision,
+            and of a class average precision.
     """
 
     version: int
@@ -125,6 +127,7 @@ class Verdict:
     cost: Cost | None = None
     blocks: tuple[str, ...] = ()
     left_out: int = 0
+    measure: str = "accuracy"
 
     @property
     def worlds(self) -> dict[str, Comparison]:

@@ -60,13 +60,13 @@ class Annotated:
         place: Where the export says so, for messages.
         clip_id: Which clip it is; empty where the export does not say.
         data: What the task shows.
-        answers: A label for each annotation that counts; empty text where an annotation names none.
+        answers: The labels that each annotation names, of those that count.
     """
 
     place: str
     clip_id: str
     data: dict[str, Any]
-    answers: list[str]
+    answers: list[tuple[str, ...]]
 
 
 def read_export(path: Path, *, control: str | None = _CHOICE) -> list[Annotated]:
@@ -107,17 +107,14 @@ def _annotated(entry: Any, place: str, control: str | None) -> Annotated:
     return Annotated(place, clip_id if isinstance(clip_id, str) else "", entry["data"], answers)
 
 
-def _answer(result: list[dict[str, Any]], place: str, control: str | None) -> str:
+def _answer(result: list[dict[str, Any]], place: str, control: str | None) -> tuple[str, ...]:
     if control is None and (where := next((one["type"] for one in result if _says_where(one["type"])), "")):
         raise UserError(
             f"{place}: a result of type {where!r} is not for the whole film; give a table with path, label, start_s "
             "and end_s instead"
         )
     counts = [one for one in result if (one.get("from_name") == control if control else one["type"] == "choices")]
-    chosen = [label for one in counts for label in one["value"]["choices"]]
-    if len(chosen) > 1:
-        raise UserError(f"{place}: {len(chosen)} classes are chosen in one annotation; leave one")
-    return str(chosen[0]).strip() if chosen else ""
+    return tuple(str(label).strip() for one in counts for label in one["value"]["choices"])
 
 
 def _says_where(kind: str) -> bool:

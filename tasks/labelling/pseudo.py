@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from models.clips.label_sets import is_multi_label
 from models.clips.manifest import PSEUDO, read_manifest
 from models.errors import UserError
 from tasks.dataset import alone_in, kept_splits, settled, store_clips
@@ -131,6 +132,11 @@ def pseudo_label(outputs: Outputs, data: Path, threshold: float, split: SplitPar
     by_model = pd.Series(classes[sure_N], outputs.clips.loc[sure_N, "clip_id"])
     with alone_in(data):
         clips = known = read_manifest(data / MANIFEST.name)
+        if is_multi_label(known) and len(by_model):
+            raise UserError(
+                "params.yaml: pseudo.enabled: a model does not label clips that may have several labels "
+                "(ingest.multi_label); set it to false"
+            )
         had = known["label_origin"] == PSEUDO
         by_model = by_model[by_model.isin(known.loc[~had, "label"])]  # a class needs a clip that is more than a guess
         clips = clips.astype({"label": object, "label_origin": object})

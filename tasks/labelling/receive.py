@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from models.clips.label_sets import NOTHING, is_multi_label, labels_in
 from models.clips.manifest import PSEUDO, labels_of, read_manifest
 from models.errors import UserError
 from tasks.dataset import alone_in, kept_splits, labelled, settled, store_clips
@@ -19,11 +20,12 @@ from tasks.labelling.table import read_label_table, write_label_table
 from tasks.layout import MANIFEST, PERSON_LABELS
 from tasks.layouts.claim import checked_label
 from tasks.layouts.cvat import read_films
+from tasks.layouts.rule import LabelRule
 from tasks.params.data import SplitParams
 from tasks.report.environment import visible
 
 _MOST_MISTAKES = 20
-_NOBODY: list[str | None] = [None]
+_NOBODY: list[tuple[str, ...] | None] = [None]
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,7 @@ def receive(
 
     Args:
         answers: ``.csv`` with the columns ``clip_id`` and ``label``, Label Studio's ``.json``, or CVAT's ``.xml``.
+            Where clips may have several labels, a cell has them all, as ``run|walk``, or ``-`` for none of them.
         data: The dataset's folder.
         split: Section ``split``.
         seed: Breaks ties between sources when splitting.
@@ -74,11 +77,13 @@ def receive(
     Raises:
         UserError: Something in the file is wrong, each mistake a line with its place and remedy; nothing was taken.
     """
-    found = _read(answers)
     with alone_in(data):
         known, path = read_manifest(data / MANIFEST.name), data.parent / PERSON_LABELS.name
+        several = is_multi_label(known)
+        found = _read(answers, several)
         by_person = read_label_table(path)
-        check = _Check(_Labels(allowed or labels_of(known), new_classes), _present(known, by_person), replace, data)
+        may_come = _Labels(allowed or labels_of(known), new_classes, several)
+        check = _Check(may_come, _present(known, by_person), replace, data)
         labels = check.all(found)
         changed = {clip_id: label for clip_id, label in labels.items() if by_person.get(clip_id) != label}
         merged = labelled(known, known, by_person | labels)
@@ -86,29 +91,33 @@ def receive(
         if changed:  # the table first: what it has, the next ingest puts on the manifest
             write_label_table(by_person | labels, path)
         store_clips(outcome.clips, data, split, seed)
-    before = set(labels_of(known)) | set(by_person.values())
+    before = set(labels_of(known)) | _classes(by_person.values(), several)
     splits = outcome.clips.loc[outcome.clips["clip_id"].isin(list(changed)), "split"].value_counts()
     return Received(
         taken=dict(sorted(Counter(changed.values()).items())),
         repeated=len(labels) - len(changed),
         skipped=len(check.skipped - set(labels)),
-        new_classes=sorted(set(changed.values()) - before),
+        new_classes=sorted(_classes(changed.values(), several) - before),
         splits={str(name): int(count) for name, count in splits.items()},
         waiting=outcome.waiting,
     )
 
 
+def _classes(texts: Iterable[str], several: bool) -> set[str]:
+    return {label for text in texts for label in (labels_in(text) if several else (text,))}
+
+
 @dataclass(frozen=True)
 class _Answer:
-    """What a person said of a clip; ``label`` None is that nobody can tell."""
+    """What a person said of a clip; ``labels`` None is that nobody can tell."""
 
     place: str
     clip_id: str
-    label: str | None
+    labels: tuple[str, ...] | None
     remedy: str
 
 
-def _read(path: Path) -> list[_Answer]:
+def _read(path: Path, several: bool) -> list[_Answer]:
     if not path.is_file():
         raise UserError(
             f"{path}: there is no such file; give labels.csv of a request, or Label Studio's or CVAT's export"
@@ -118,20 +127,20 @@ def _read(path: Path) -> list[_Answer]:
             _Answer(
                 f"{path}: row {row.number}",
                 plain(row.cells.get("clip_id", "")),
-                row.cells.get("label", ""),
+                _in_cell(row.cells.get("label", ""), several),
                 f"name a class, write {SKIP} where nobody can tell, or delete the row",
             )
             for row in read_rows(path, ("clip_id", "label"))
         ]
     elif path.suffix.lower() == ".json":
         found = [
-            _Answer(task.place, task.clip_id, label, "choose a class, or skip the task")
+            _Answer(task.place, task.clip_id, labels, "choose a class, or skip the task")
             for task in read_export(path)
-            for label in (task.answers or _NOBODY)
+            for labels in (task.answers or _NOBODY)
         ]
     elif path.suffix.lower() == ".xml":
         found = [
-            _Answer(film.place, clip_of(film.name), film.label or None, "tag the film with a class")
+            _Answer(film.place, clip_of(film.name), film.labels or None, "tag the film with a class")
             for film in read_films(path)
         ]
     else:
@@ -141,6 +150,12 @@ def _read(path: Path) -> list[_Answer]:
     if not found:
         raise UserError(f"{path}: there are no labels in it; fill in the request, and give that file")
     return found
+
+
+def _in_cell(text: str, several: bool) -> tuple[str, ...]:
+    if not several:
+        return (text,)
+    return tuple(label.strip() for label in labels_in(NOTHING if plain(text) == NOTHING else text))
 
 
 def _present(known: pd.DataFrame, by_person: Mapping[str, str]) -> dict[str, str | None]:
@@ -153,13 +168,25 @@ def _present(known: pd.DataFrame, by_person: Mapping[str, str]) -> dict[str, str
 class _Labels:
     """The labels that may come, as people may write them."""
 
-    def __init__(self, allowed: Sequence[str], others: bool) -> None:
+    def __init__(self, allowed: Sequence[str], others: bool, several: bool) -> None:
+        self.several = several
         self._others = others
         self._by_form = {_form(form): label for label in allowed for form in (visible(label), label)}
         self._by_likeness = {form.casefold(): label for form, label in self._by_form.items()}
 
     def __contains__(self, text: str) -> bool:
         return _form(text) in self._by_form
+
+    def meant_together(self, texts: Sequence[str], place: str) -> str:
+        """What the manifest says of a clip that ``texts`` are the labels of.
+
+        Raises:
+            UserError: One is none that may come, or there are too many.
+        """
+        if not self.several and len(texts) > 1:
+            raise UserError(f"{place}: {len(texts)} classes are chosen in one annotation; leave one")
+        labels = [self.meant(text, place) for text in texts]
+        return LabelRule(several=True).label(labels, place) if self.several else labels[0]
 
     def meant(self, text: str, place: str) -> str:
         """The label that ``text`` is.
@@ -231,11 +258,11 @@ class _Check:
                 f"{place}: clip {visible(clip_id)} is not in {self.data / MANIFEST.name}; restore clip_id from the "
                 "request, or bring the dataset up to date with `git merge videoloop/latest && dvc checkout`"
             )
-        if answer.label is None or (answer.label == SKIP and SKIP not in self.labels):
+        if answer.labels is None or (answer.labels == (SKIP,) and SKIP not in self.labels):
             return None
-        if not answer.label:
+        if "" in answer.labels or not (answer.labels or self.labels.several):
             raise UserError(f"{place}: label is empty; {answer.remedy}")
-        label, present = self.labels.meant(answer.label, place), self.present[clip_id]
+        label, present = self.labels.meant_together(answer.labels, place), self.present[clip_id]
         if present not in (None, label) and not self.replace:
             raise UserError(
                 f"{place}: clip {visible(clip_id)} is labelled {visible(str(present))!r} already, and "

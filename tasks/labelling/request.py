@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from models.clips.label_sets import is_multi_label
 from models.clips.manifest import PSEUDO, labels_of, read_manifest
 from models.clips.shards import ClipStore
 from models.errors import UserError
@@ -139,9 +140,16 @@ def request(
         labels: Classes to offer; by default those of the dataset and of the model.
 
     Raises:
-        UserError: There is nothing to ask about, or features are not finite numbers, or a shard is damaged.
+        UserError: There is nothing to ask about, clips may have several labels, features are not finite numbers, or a
+            shard is damaged.
     """
     manifest = read_manifest(data / MANIFEST.name)
+    if is_multi_label(manifest):
+        raise UserError(
+            f"{data / MANIFEST.name}: which clips to ask about is chosen among clips of one label each, and these may "
+            "have several (ingest.multi_label); choose clips yourself, and give their labels to `videoloop label "
+            "receive` or in a table to `videoloop ingest`"
+        )
     everything, labelled = _open(outputs, manifest, data)
     known_MD = labelled.embedding_ND if usual_MD is None else np.concatenate([labelled.embedding_ND, usual_MD])
     drawn_B = draw(

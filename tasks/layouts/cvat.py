@@ -1,7 +1,8 @@
 """CVAT's XML 1.1, "CVAT for images": tags say what a whole film shows.
 
 A tag lies on a frame and has no time, so it counts for the film of its task: one class on any of its frames is the
-film's class. Shapes and tracks say where something is, which no classifier of clips can learn from; they are refused.
+film's class, or where clips may have several labels, one of them. Shapes and tracks say where something is, which no
+classifier of clips can learn from; they are refused.
 """
 
 import re
@@ -11,7 +12,6 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from models.errors import UserError
-from tasks.layouts.claim import checked_label
 from tasks.layouts.listed import Entry, Layout, whole
 
 _SHAPES = frozenset(("box", "cuboid", "ellipse", "mask", "points", "polygon", "polyline", "skeleton", "track"))
@@ -24,21 +24,21 @@ class Film:
     """A task of CVAT: one film and what people tagged in it.
 
     Attributes:
-        place: Where the export says so, for messages.
+        place: Where the export says so, and what it says where that is much, for messages.
         name: The film's file.
-        label: The class; empty where nothing is tagged.
+        labels: In order of their first frames; none where nothing is tagged.
     """
 
     place: str
     name: str
-    label: str
+    labels: tuple[str, ...]
 
 
 def read_films(path: Path) -> list[Film]:
     """Read the export of a task or a project.
 
     Raises:
-        UserError: It is no such export, has shapes, or names two classes for one film; the message names the task.
+        UserError: It is no such export, or has shapes; the message names the task.
     """
     export = _Export(path)
     parser = ElementTree.XMLParser(target=export)
@@ -71,11 +71,8 @@ class _Task:
             raise UserError(f"{place}: this task has images and not a film; make a task of each film, and tag that")
         if len(self.frames) > 1:
             (first, at), (second, then) = list(self.frames.items())[:2]
-            raise UserError(
-                f"{place}: {self.source} is tagged {first!r} at frame {at} and {second!r} at frame {then}; leave one, "
-                "or cut it with start_s and end_s in a table"
-            )
-        return Film(place, self.source, next(iter(self.frames), ""))
+            place = f"{place}: {self.source} is tagged {first!r} at frame {at} and {second!r} at frame {then}"
+        return Film(place, self.source, tuple(self.frames))
 
 
 class _Export:
@@ -150,7 +147,14 @@ def _is_export(path: Path) -> bool:
 
 def _read(lists: Sequence[Path], official: int) -> list[Entry]:  # noqa: ARG001 - it has no official splits
     return [
-        Entry(film.place, whole(Path(film.name).stem), checked_label(film.label, film.place) or None, "", None)
+        Entry(
+            film.place,
+            whole(Path(film.name).stem),
+            None,
+            "",
+            None,
+            answers=(film.labels,) if film.labels else (),
+        )
         for path in lists
         for film in read_films(path)
     ]

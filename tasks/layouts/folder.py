@@ -5,13 +5,14 @@ from collections import Counter
 from pathlib import Path
 
 from models.errors import UserError
-from tasks.layouts.claim import Claim, checked_label, readable
+from tasks.layouts.claim import Claim, readable
+from tasks.layouts.rule import ONE_LABEL, LabelRule
 from tasks.layouts.tree import Tree
 
 logger = logging.getLogger(__name__)
 
 
-def read_folder(tree: Tree, *, has_labels: bool) -> list[Claim]:
+def read_folder(tree: Tree, *, has_labels: bool, rule: LabelRule = ONE_LABEL) -> list[Claim]:
     """List the clips of ``<class>/<file>`` or ``<class>/<source>/.../<file>``.
 
     The class is the first folder's name. The source is the second folder's name, so ``walk/camera1/x.mp4`` and
@@ -30,7 +31,7 @@ def read_folder(tree: Tree, *, has_labels: bool) -> list[Claim]:
             uri = tree.uri(path)
             of_source = parts[1:] if has_labels else parts
             source_id = readable(Path(of_source[0])) if len(of_source) > 1 else uri
-            label = checked_label(readable(Path(parts[0])), root) if has_labels else None
+            label = rule.label([readable(Path(parts[0]))], root) if has_labels else None
             claims.append(Claim(path, uri, label, source_id, may_be_link=False))
     if others := Counter(path.suffix.lower() or "no suffix" for path in tree.others):
         named = ", ".join(f"{count} {suffix}" for suffix, count in sorted(others.items()))

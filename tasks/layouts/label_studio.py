@@ -1,5 +1,8 @@
 """Label Studio's JSON export of films that people classified: one choice is the whole film's class.
 
+Where clips may have several labels, all choices are the film's, and an annotation that chooses none says that it shows
+none of them; who cannot tell skips the task.
+
 Timelines and boxes count frames, and a frame of film with a variable rate has no time; they are refused.
 """
 
@@ -11,7 +14,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from models.errors import UserError
 from tasks.labelling.label_studio import Annotated, read_export
-from tasks.layouts.claim import VIDEO_SUFFIXES, checked_label
+from tasks.layouts.claim import VIDEO_SUFFIXES
 from tasks.layouts.listed import Entry, Layout, text_of, whole
 
 _UPLOADED = re.compile(r"[0-9a-f]{8}-(?P<name>.+)")
@@ -39,15 +42,12 @@ def _read(lists: Sequence[Path], official: int) -> list[Entry]:  # noqa: ARG001 
 
 
 def _entry(task: Annotated) -> Entry:
-    labels = sorted({answer for answer in task.answers if answer})
-    if len(labels) > 1:
-        raise UserError(f"{task.place}: it is {labels[0]!r} and {labels[1]!r}; agree on one, or mark the ground truth")
     film = next(_films(task), None)
     if film is None:
         raise UserError(f"{task.place}: its data names no video file; give each film a task of its own")
     uploaded = _UPLOADED.fullmatch(film)  # an upload's name begins with eight digits that it had not before
     names = whole(film) + (whole(uploaded["name"]) if uploaded else ())
-    return Entry(task.place, names, checked_label(labels[0], task.place) if labels else None, "", None)
+    return Entry(task.place, names, None, "", None, answers=tuple(task.answers))
 
 
 def _films(task: Annotated) -> Iterator[str]:

@@ -2,12 +2,13 @@
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from models.errors import UserError
 from tasks.layouts.claim import Claim
 from tasks.layouts.official import with_three_splits
+from tasks.layouts.rule import ONE_LABEL, LabelRule
 from tasks.layouts.tree import Tree
 from tasks.params.data import SplitParams
 from tasks.video.clips import WHOLE, Segment
@@ -28,6 +29,8 @@ class Entry:
         source_id: The origin on which the clip depends; empty for the file itself.
         split: In which official split it is; None where it is in none.
         folder: Its file's folder, where several files have the same name.
+        answers: What people said of it, each with the labels that he or she named, where the list has that instead of a
+            class.
     """
 
     place: str
@@ -36,6 +39,7 @@ class Entry:
     source_id: str
     split: str | None
     folder: str = ""
+    answers: tuple[tuple[str, ...], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,7 @@ def read_lists(
     has_labels: bool,
     official: int,
     split: SplitParams | None,
+    rule: LabelRule = ONE_LABEL,
 ) -> list[Claim]:
     """The clips that lists name, and in one sentence what they were taken for.
 
@@ -75,11 +80,12 @@ def read_lists(
         has_labels: Whether clips without a label are left out.
         official: The number of the official split.
         split: Section ``split``; see :func:`tasks.video.sources.read_claims`.
+        rule: How many labels a clip may have.
 
     Raises:
         UserError: A list is wrong, or none of its clips is here.
     """
-    entries = layout.read(lists, official)
+    entries = [_named(entry, rule) for entry in layout.read(lists, official)]
     has_splits = any(entry.split for entry in entries)
     given = has_splits and split is not None and split.by == "given"
     labelled = [entry for entry in entries if entry.label or not has_labels]
@@ -99,6 +105,13 @@ def read_lists(
     names = ", ".join(path.name for path in lists[:_NAMED_AT_MOST]) + (", ..." if len(lists) > _NAMED_AT_MOST else "")
     logger.info("%s: read as %s by %s", tree.name, layout.title, "; ".join([names, *said]))
     return claims
+
+
+def _named(entry: Entry, rule: LabelRule) -> Entry:
+    """The entry with what the manifest says of its clip as its label."""
+    if entry.label is not None:
+        return replace(entry, label=rule.label([entry.label], entry.place))
+    return replace(entry, label=rule.agreed(entry.answers, entry.place))
 
 
 def whole(name: str) -> tuple[tuple[str, Segment], ...]:

@@ -8,27 +8,36 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from models.clips.manifest import SPLITS
 from models.errors import UserError
 from tasks.layouts.boxes import are_boxes, boxes_refused
-from tasks.layouts.claim import Claim, checked_label
+from tasks.layouts.claim import Claim
+from tasks.layouts.rule import ONE_LABEL, LabelRule
 from tasks.video.clips import Segment
 
-COLUMNS = ("path", "label", "source_id", "start_s", "end_s", "captured_at", "split")
+COLUMNS = ("path", "label", "labels", "source_id", "start_s", "end_s", "captured_at", "split")
 TABLE_SUFFIXES = (".csv", ".parquet")
 TABLE_NAMES = ("clips.csv", "clips.parquet")
 
 
 def read_table(
-    path: Path, *, has_labels: bool, name: str = "", find: Callable[[str], Path] | None = None
+    path: Path,
+    *,
+    has_labels: bool,
+    name: str = "",
+    find: Callable[[str], Path] | None = None,
+    rule: LabelRule = ONE_LABEL,
 ) -> list[Claim]:
     """List the clips of a table.
 
     Its columns are ``path`` (relative to the table) and ``label``, and optionally ``source_id`` (default: the path),
     ``start_s``, ``end_s``, ``captured_at`` (ISO 8601, UTC unless it names a zone) and ``split``. Empty cells mean the
-    default. Without labels it needs no column ``label``; where it has one, its cells may be empty.
+    default. Without labels it needs no column ``label``; where it has one, its cells may be empty. Where clips may have
+    several labels, a cell has them all, with the rule's separator between them, or ``-`` for none; the column may then
+    be called ``labels`` too, and in Parquet hold lists.
 
     Args:
         path: The table.
@@ -36,17 +45,20 @@ def read_table(
         name: What messages call it; default: its path.
         find: Gives the file that a cell of column ``path`` names, or says in a :class:`LookupError` why there is none;
             default: relative to the table.
+        rule: How many labels a clip may have.
 
     Raises:
         UserError: The table cannot be read or contradicts itself; the message names the row and a remedy.
     """
     name = name or str(path)
     table = _read_table(path, name)
-    _check_columns(name, list(map(str, table.columns)), ("path", "label") if has_labels else ("path",))
+    columns = list(map(str, table.columns))
+    needed = "labels" if "labels" in columns else "label"
+    _check_columns(name, columns, ("path", needed) if has_labels else ("path",))
     if table.empty:
         raise UserError(f"{name}: the table has no rows; add one for each clip")
     find = find or partial(_file_beside, path)
-    rows = [_Row(name, number, row, find) for number, row in enumerate(table.to_dict("records"), start=1)]
+    rows = [_Row(name, number, row, find, rule) for number, row in enumerate(table.to_dict("records"), start=1)]
     claims = [row.claim(has_labels) for row in rows]
     return sorted(claims, key=lambda claim: claim.order)
 
@@ -85,6 +97,8 @@ def _check_columns(name: str, columns: list[str], needed: tuple[str, ...]) -> No
             close = difflib.get_close_matches(column.strip().lower(), COLUMNS, n=1)
             remedy = f"did you mean {close[0]}?" if close else f"known are {', '.join(COLUMNS)}"
             raise UserError(f"{name}: column {column!r} is unknown; {remedy}")
+    if "label" in columns and "labels" in columns:
+        raise UserError(f"{name}: it has both columns label and labels; remove one of them")
     for column in needed:
         if column not in columns:
             raise UserError(f"{name}: column {column!r} is missing; found {', '.join(columns)}")
@@ -100,14 +114,25 @@ def _moment(cell: Any) -> datetime:
     return moment
 
 
+def _is_list(cell: Any) -> bool:
+    return isinstance(cell, list | tuple | np.ndarray)
+
+
+def _is_empty(cell: Any) -> bool:
+    return not _is_list(cell) and bool(pd.isna(cell))
+
+
 class _Row:
     """One row of a table; every complaint names it."""
 
-    def __init__(self, table: str, number: int, row: dict[Any, Any], find: Callable[[str], Path]) -> None:
+    def __init__(
+        self, table: str, number: int, row: dict[Any, Any], find: Callable[[str], Path], rule: LabelRule
+    ) -> None:
         self._table = table
         self._find = find
         self._number = number
-        self._row = {str(name): value for name, value in row.items() if not pd.isna(value)}
+        self._rule = rule
+        self._row = {str(name): value for name, value in row.items() if not _is_empty(value)}
 
     def claim(self, has_labels: bool) -> Claim:
         uri = self._text("path")
@@ -122,10 +147,17 @@ class _Row:
         return Claim(path, uri, label, source_id, self._segment(), self._captured_at(), self._split())
 
     def _label(self, has_labels: bool) -> str | None:
-        label = self._text("label")
-        if has_labels and not label:
-            raise self._error("label is empty; name the clip's class, or remove the row")
-        return checked_label(label, f"{self._table}: row {self._number}") if label else None
+        column = "labels" if "labels" in self._row else "label"
+        cell, place = self._row.get(column, ""), f"{self._table}: row {self._number}"
+        if _is_list(cell):
+            return self._rule.label([str(label).strip() for label in cell], place)
+        text = self._text(column)
+        if has_labels and not text:
+            named = "its labels, write - for none of them" if self._rule.several else "the clip's class"
+            raise self._error(f"label is empty; name {named}, or remove the row")
+        if not text:
+            return None
+        return self._rule.label(self._rule.in_cell(text, several=column == "labels"), place)
 
     def _segment(self) -> Segment:
         start_s, end_s = self._seconds("start_s") or 0.0, self._seconds("end_s")

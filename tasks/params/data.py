@@ -80,6 +80,9 @@ class IngestParams(Section):
             ``split.by: given``.
         windows: What long video without labels is cut into.
         bucket: How video is brought from a bucket.
+        multi_label: Whether a clip may have several labels, or be labelled as showing none of them. It decides what
+            everything that follows trains, measures and answers (docs/decisions/0028-multi-label.md).
+        label_separator: Between a clip's labels in a cell of a table, where it may have several.
     """
 
     short_side: Annotated[int, Field(ge=16, le=2160)] = 128
@@ -93,6 +96,8 @@ class IngestParams(Section):
     official_split: Annotated[int, Field(ge=1, le=9)] = 1
     windows: WindowParams = WindowParams()
     bucket: BucketParams = BucketParams()
+    multi_label: bool = False
+    label_separator: Annotated[str, Field(min_length=1, max_length=8)] = "|"
 
 
 class SplitParams(Section):

@@ -58,7 +58,7 @@ class ExportParams(Section):
     Attributes:
         formats: To make; what is not accepted is left out of the registered version. Empty: the model itself answers.
         tolerance: Largest difference of any probability from the model's, for ``pt2`` and ``onnx``.
-        int8_max_accuracy_drop: Accuracy that ``int8`` may lose on val, as a share.
+        int8_max_accuracy_drop: Accuracy, or mean average precision, that ``int8`` may lose on val, as a share.
         int8_max_shift: So far may ``int8`` move the embeddings of val together, in their standard deviations; the watch
             compares what a service logs with the model's own embeddings, and would take more for drift.
         calibration_clips: Training clips that set the ranges of ``int8``, spread over sources.

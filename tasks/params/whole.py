@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from models.spec import ContinualParams, ModelParams, PretrainParams, Section
 from tasks.params.data import IngestParams, SplitParams, ValidateParams
@@ -42,3 +42,15 @@ class Params(Section):
     promote: PromoteParams = PromoteParams()
     watch: WatchParams = WatchParams()
     pseudo: PseudoParams = PseudoParams()
+
+    @model_validator(mode="after")
+    def _several_labels_allow_it(self) -> "Params":
+        views = self.evaluate.views
+        asked = {
+            "pseudo.enabled": self.pseudo.enabled,
+            "evaluate.adversarial.epsilon": self.evaluate.adversarial.epsilon > 0,
+            "evaluate.views": views.temporal * views.spatial > 1,
+        }
+        if self.ingest.multi_label and (wanted := [name for name, is_on in asked.items() if is_on]):
+            raise ValueError(f"{wanted[0]} is for clips of one label: leave it out, or set ingest.multi_label to false")
+        return self

@@ -8,7 +8,8 @@ import pandas as pd
 from markupsafe import Markup
 from matplotlib.axes import Axes
 
-from models.clips.manifest import SPLITS
+from models.clips.label_sets import one_row_a_label
+from models.clips.manifest import SPLITS, labels_of
 from models.clips.shards import ClipStore
 from tasks.report import plots
 from tasks.report.sheets import Picture, contact_sheet, frame_width
@@ -54,7 +55,7 @@ def _group(name: str, rows: pd.DataFrame) -> Group:
         name,
         len(rows),
         rows["source_id"].nunique(),
-        rows["label"].nunique(),
+        len(labels_of(rows)),
         float((rows["end_s"] - rows["start_s"]).sum() / 60),
         [int((rows["split"] == split).sum()) for split in SPLITS],
         days_of(rows),
@@ -138,7 +139,8 @@ def sheets(clips: pd.DataFrame, store: ClipStore, classes: Sequence[str]) -> lis
         UserError: A shard is missing or damaged.
     """
     unlabelled = clips[clips["label"].isna()]
-    groups = {label: clips[clips["label"] == label] for label in classes[:_MOST_SHEETS]}
+    rows = one_row_a_label(clips)
+    groups = {label: rows[rows["label"] == label] for label in classes[:_MOST_SHEETS]}
     groups |= {_UNLABELLED: unlabelled} if len(unlabelled) else {}
     chosen = {label: _from_several_sources(rows) for label, rows in groups.items()}
     width = frame_width(sum(map(len, chosen.values())) * _FRAMES)

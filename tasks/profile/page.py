@@ -3,6 +3,7 @@
 import hashlib
 from pathlib import Path
 
+from models.clips.label_sets import one_row_a_label
 from models.clips.manifest import SPLITS, labels_of, read_manifest
 from models.clips.shards import ClipStore
 from models.files import replacing
@@ -27,7 +28,7 @@ def profile(name: str, out: Path, *, data: Path = layout.DATA) -> None:
     clips = read_manifest(data / layout.MANIFEST.name)
     refused = read_quarantine(data / layout.QUARANTINE.name)
     shards = data / layout.SHARDS.name
-    classes = contents.grouped(clips, "label")
+    classes = contents.grouped(one_row_a_label(clips, nothing=True), "label")
     by_split = {group.name: group for group in contents.grouped(clips, "split")}
     page = (
         page_environment(Path(__file__).parent)
@@ -43,7 +44,7 @@ def profile(name: str, out: Path, *, data: Path = layout.DATA) -> None:
             split_names=SPLITS,
             splits=[by_split[split] for split in SPLITS if split in by_split],
             classes=classes[: contents.MOST_CLASSES],
-            num_classes=len(classes),
+            num_classes=len(labels_of(clips)),
             sources=contents.grouped(clips, "source_id")[: contents.MOST_SOURCES],
             over_time=contents.over_time(clips),
             facts=spread(clips),

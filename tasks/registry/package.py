@@ -18,7 +18,7 @@ from models.backbones.family import load_family
 from models.clips.manifest import read_manifest
 from models.errors import UserError
 from models.exports.files import FILES
-from models.saved import CARD, CLIPS, WEIGHTS, load_model
+from models.saved import CARD, CLIPS, WEIGHTS, card_is_multi_label, load_model, read_card
 from models.spec import Format
 from tasks import layout
 from tasks.exports.outcome import read_outcomes
@@ -82,7 +82,7 @@ def write_package(workspace: Path, params: Params, mlflow_model: "Model", folder
                 python_model=str(workspace / _SERVED_MODEL),
                 artifacts={"model": str(model_folder)},
                 code_paths=[str(code / "models"), str(code / "tasks")],
-                signature=_signature(),
+                signature=_signature(multi_label=card_is_multi_label(read_card(model_folder))),
                 input_example=pd.DataFrame({"video": [_example_video()]}),
                 pip_requirements=_requirements(family),
                 mlflow_model=mlflow_model,
@@ -159,7 +159,7 @@ def _copy_code(workspace: Path, target: Path) -> None:
             shutil.copyfile(source, copy)
 
 
-def _signature() -> "ModelSignature":
+def _signature(*, multi_label: bool) -> "ModelSignature":
     from mlflow.models.signature import ModelSignature
     from mlflow.types import ColSpec, DataType, Schema, TensorSpec
     from mlflow.types.schema import Map
@@ -173,6 +173,7 @@ def _signature() -> "ModelSignature":
         ColSpec(DataType.double, "probability", required=False),
         ColSpec(Map(DataType.double), "probabilities"),
         ColSpec(DataType.string, "error", required=False),
+        *([ColSpec(Map(DataType.double), "labels")] if multi_label else []),
     ]
     return ModelSignature(inputs=Schema(inputs), outputs=Schema(outputs))
 

@@ -2,6 +2,8 @@
 
 Takes a table with one video a row: column ``path`` (a file that this process may read) or ``video`` (its bytes).
 Gives a row for each: ``label``, ``probability``, ``probabilities`` by label, and ``error`` where there is no answer.
+A model that names any number of labels gives all of them in ``label``, as ``run|walk`` or ``-`` for none, and in the
+column ``labels`` with their probabilities; it gives no ``probability``.
 """
 
 import tempfile
@@ -13,6 +15,7 @@ import mlflow
 import pandas as pd
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
+from models.clips.label_sets import written
 from tasks.registry.serving import Answer, VideoClassifier
 
 
@@ -33,7 +36,8 @@ class ServedModel(PythonModel):
         with tempfile.TemporaryDirectory() as folder:
             paths = [_file(row, Path(folder) / str(at)) for at, row in enumerate(model_input.to_dict("records"))]
             answers = [_row(answer) for answer in self._classifier.classify(paths)]
-        return pd.DataFrame(answers, columns=["label", "probability", "probabilities", "error"])
+        several = [] if self._classifier.thresholds is None else ["labels"]
+        return pd.DataFrame(answers, columns=["label", "probability", "probabilities", "error", *several])
 
 
 def _file(row: Mapping[Hashable, Any], temporary: Path) -> Path:
@@ -48,7 +52,10 @@ def _file(row: Mapping[Hashable, Any], temporary: Path) -> Path:
 
 def _row(answer: Answer) -> dict[str, Any]:
     if not answer.probabilities:
-        return {"label": None, "probability": None, "probabilities": {}, "error": answer.error}
+        return {"label": None, "probability": None, "probabilities": {}, "error": answer.error, "labels": {}}
+    if answer.labels is not None:
+        text = written(answer.labels)
+        return {"label": text, "probabilities": answer.probabilities, "labels": answer.labels}
     label, probability = max(answer.probabilities.items(), key=lambda item: item[1])
     return {"label": label, "probability": probability, "probabilities": answer.probabilities, "error": None}
 

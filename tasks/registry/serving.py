@@ -6,7 +6,7 @@ Shapes: T frames, H height, W width, C channels, S side of the model's input, D 
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,13 +17,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.build import VideoModel, clip_input_of
+from models.build import VideoModel, clip_input_of, probabilities_of
 from models.clips.augment import Preprocess
 from models.clips.sampling import ClipInput, frame_indices
 from models.errors import UserError
 from models.exports.formats import read_program
 from models.exports.program import Answering, Program
-from models.saved import load_model, read_card
+from models.saved import card_is_multi_label, load_model, read_card, thresholds_of
 from models.spec import AnyFormat, ModelParams
 from tasks.registry.names import PREPROCESSING
 from tasks.video.clips import DecodedClip, Job, Reason, Recipe, Refused, Segment
@@ -73,10 +73,13 @@ class Answer:
     Attributes:
         probabilities: By label, in the model's order; empty when the video was refused.
         error: Why there is no answer.
+        labels: Where a video may have several labels: those that it has, and their probabilities, the most probable
+            first; else None.
     """
 
     probabilities: dict[str, float]
     error: str | None = None
+    labels: dict[str, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,7 @@ class Inference:
     """What the model makes of windows.
 
     Attributes:
-        probabilities_NK: Rows sum to 1.
+        probabilities_NK: Rows sum to 1 unless the model asks each label on its own.
         embedding_ND: The backbone's features, mean over time.
     """
 
@@ -98,6 +101,8 @@ class VideoClassifier:
     Attributes:
         labels: In the model's order.
         format: Which of its programs answers; ``torch`` is the model itself.
+        thresholds: The probability from which a video has a label, in the same order, where it may have several; else
+            None.
     """
 
     def __init__(
@@ -109,9 +114,11 @@ class VideoClassifier:
         *,
         device: str = "cpu",
         format: AnyFormat = "torch",  # noqa: A002
+        thresholds: Sequence[float] | None = None,
     ) -> None:
         self.labels = list(labels)
         self.format = format
+        self.thresholds = thresholds
         self._device = torch.device(device)
         self._program = program
         self._clip_input = clip_input
@@ -124,7 +131,8 @@ class VideoClassifier:
     ) -> "VideoClassifier":
         """By ``model`` itself, which goes to ``device``."""
         program = Answering(model).eval().to(device)
-        return cls(program, model.clip_input, labels, preprocessing, device=device)
+        thresholds = thresholds_of(model, len(labels)) if model.multi_label else None
+        return cls(program, model.clip_input, labels, preprocessing, device=device, thresholds=thresholds)
 
     @classmethod
     def load(
@@ -144,7 +152,14 @@ class VideoClassifier:
             return cls.of(model, card["labels"], preprocessing, device)
         card = read_card(folder)
         clip_input = clip_input_of(ModelParams.model_validate(card["model"]))
-        return cls(read_program(format, folder), clip_input, card["labels"], preprocessing, format=format)
+        return cls(
+            read_program(format, folder),
+            clip_input,
+            card["labels"],
+            preprocessing,
+            format=format,
+            thresholds=card["thresholds"] if card_is_multi_label(card) else None,
+        )
 
     def classify(self, paths: Sequence[Path]) -> Iterator[Answer]:
         """Answer for each of ``paths`` in order; a video that cannot be read does not stop the others."""
@@ -166,11 +181,19 @@ class VideoClassifier:
             found = self.infer(self.windows(clip))
         except Refused as refused:
             return Answer({}, str(refused))
-        return Answer(self.by_label(found.probabilities_NK.mean(0)))
+        by_label = self.by_label(found.probabilities_NK.mean(0))
+        return Answer(by_label, labels=self.given(by_label))
 
     def by_label(self, probabilities_K: NDArray[np.float32]) -> dict[str, float]:
         """Probabilities by label, in the model's order."""
         return {label: float(value) for label, value in zip(self.labels, probabilities_K, strict=True)}
+
+    def given(self, by_label: Mapping[str, float]) -> dict[str, float] | None:
+        """The labels that reach their thresholds, the most probable first; None where a video has one class."""
+        if self.thresholds is None:
+            return None
+        reached = [label for label, least in zip(self.labels, self.thresholds, strict=True) if by_label[label] >= least]
+        return {label: by_label[label] for label in sorted(reached, key=lambda label: -by_label[label])}
 
     def windows(self, clip: DecodedClip) -> Tensor:
         """What the model takes of a decoded video: ``clip_NCTSS``.
@@ -197,7 +220,7 @@ class VideoClassifier:
         with torch.inference_mode():
             for clip_BCTSS in torch.split(clip_NCTSS, batch_size):
                 logits_BK, embedding_BD = self._program(clip_BCTSS.to(self._device))
-                probabilities.append(logits_BK.softmax(1).cpu())
+                probabilities.append(probabilities_of(logits_BK, multi_label=self.thresholds is not None).cpu())
                 embeddings.append(embedding_BD.cpu())
         return Inference(torch.cat(probabilities).numpy(), torch.cat(embeddings).numpy())
 

@@ -59,7 +59,7 @@ class Look:
     """A clip as the model saw it.
 
     Attributes:
-        film: Its frames with where the model looked, as a ``data:`` address of an MP4.
+        film: Its frames with where the model looked for the most probable class, as a ``data:`` address of an MP4.
         strip: A frame of each stretch, and below it the same with where the model looked.
         lost: Probability that the prediction loses where each stretch stands still; negative where it gains.
         label: What the clip is.
@@ -107,7 +107,7 @@ def looks(found: Round, workspace: Path, number: int, *, shards: Shards) -> list
     model.to(device)
     with one_thread_each():
         return [
-            _look(model, batch.clip_BCTHW, clip, card["labels"], store, _neighbours(clip, reference, found, store))
+            _look(model, batch.clip_BCTHW, clip, store, _neighbours(clip, reference, found, store))
             for batch, clip in zip(loader.epoch(0), chosen.to_dict("records"), strict=True)
         ]
 
@@ -125,11 +125,10 @@ def _look(
     model: VideoModel,
     clip_1CTHW: Tensor,
     clip: dict[Any, Any],
-    labels: list[str],
     store: ClipStore,
     neighbours: list[Neighbour],
 ) -> Look:
-    wanted = labels.index(clip["predicted"])
+    wanted = int(np.argmax(clip["probabilities"]))
     map_THW = grad_cam(model, clip_1CTHW, torch.tensor([wanted], device=clip_1CTHW.device))[0]
     seen_THWC = overlay(clip_1CTHW[0], map_THW, model.clip_input)
     plain_THWC = overlay(clip_1CTHW[0], torch.zeros_like(map_THW), model.clip_input)

@@ -9,11 +9,13 @@ from typing import Any
 from models.clips.shards import ClipStore, ShardFolder
 from models.files import replacing
 from tasks import layout
+from tasks.evaluation.measure import measure_of
 from tasks.params.quality import EvaluateParams, ReportParams
 from tasks.params.whole import BaseParams
 from tasks.remote_shards import shards_of
 from tasks.report import sections
 from tasks.report.environment import page_environment
+from tasks.report.labels import label_rows, names_several
 from tasks.report.looks import looks
 from tasks.report.pictures import pictures
 from tasks.report.results import read_round
@@ -51,6 +53,10 @@ def report(
         .render(
             name=base.name,
             metrics=found.metrics,
+            several=names_several(found),
+            score=found.metrics[measure_of(found.metrics).key],
+            score_before=found.metrics["before"]["pretrained_features"][measure_of(found.metrics).key],
+            labels=label_rows(found) if names_several(found) else [],
             confidence=evaluate.confidence,
             headline=sections.headline(found),
             data=sections.data(found),

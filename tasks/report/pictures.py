@@ -5,8 +5,10 @@ from typing import Any
 
 import pandas as pd
 
+from models.clips.label_sets import one_row_a_label
 from models.clips.manifest import SPLITS
 from models.clips.shards import ClipStore
+from tasks.report.labels import names_several, probability_of_truth
 from tasks.report.results import Round
 from tasks.report.sections import tested
 from tasks.report.sheets import Picture, contact_sheet, frame_width
@@ -23,8 +25,8 @@ class Mistake:
         picture: Its frames.
         label: What it is.
         predicted: What it was taken for.
-        confidence: Probability of what it was taken for.
-        probability: Probability of what it is.
+        confidence: Probability of what it was taken for; of several labels together, were they independent.
+        probability: Probability of what it is, likewise.
         source: Where it comes from.
         clip_id: Which clip it is.
     """
@@ -72,7 +74,8 @@ def pictures(found: Round, store: ClipStore, worst: int) -> Pictures:
     """Frames of an example of each class and of the worst mistakes."""
     clips = found.manifest[found.manifest["label"].notna()]
     counts = _counts(clips)
-    examples = clips[clips["split"] == "train"].drop_duplicates("label").sort_values("label")[:_MOST_EXAMPLES]
+    of_train = one_row_a_label(clips[clips["split"] == "train"])
+    examples = of_train.drop_duplicates("label").sort_values("label")[:_MOST_EXAMPLES]
     mistakes = _mistakes(found)
     shown = mistakes[:worst]
     width = frame_width(len(shown) * _frames(_MISTAKE_GRID) + len(examples) * _frames(_EXAMPLE_GRID))
@@ -102,15 +105,20 @@ def pictures(found: Round, store: ClipStore, worst: int) -> Pictures:
 
 
 def _counts(clips: pd.DataFrame) -> dict[str, dict[str, int]]:
-    table = clips.groupby(["label", "split"]).size().unstack(fill_value=0).reindex(columns=list(SPLITS), fill_value=0)
+    sizes = one_row_a_label(clips).groupby(["label", "split"]).size()
+    table = sizes.unstack(fill_value=0).reindex(columns=list(SPLITS), fill_value=0)
     return {label: dict(zip(SPLITS, counts, strict=True)) for label, *counts in table.itertuples()}
 
 
 def _mistakes(found: Round) -> pd.DataFrame:
-    index_of = {label: index for index, label in enumerate(found.card["labels"])}
+    labels: list[str] = found.card["labels"]
+    index_of = {label: index for index, label in enumerate(labels)}
     test = tested(found)
     wrong = test[~test["correct"]]
-    probability = [row[index_of[label]] for row, label in zip(wrong["probabilities"], wrong["label"], strict=True)]
+    if names_several(found):
+        probability = probability_of_truth(wrong, labels).tolist()
+    else:
+        probability = [row[index_of[label]] for row, label in zip(wrong["probabilities"], wrong["label"], strict=True)]
     wrong = wrong.assign(probability=probability).sort_values(["probability", "clip_id"])
     return wrong.merge(found.manifest[["clip_id", "shard", "row"]], on="clip_id", validate="one_to_one")
 

@@ -7,10 +7,12 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
-from models.clips.manifest import SPLITS
+from models.clips.manifest import SPLITS, labels_of
+from tasks.evaluation.measure import measure_of
 from tasks.params.quality import EvaluateParams
 from tasks.report import plots
 from tasks.report.facts import spread
+from tasks.report.labels import average_precisions, names_several
 from tasks.report.results import Round
 from tasks.statistics.bootstrap import Interval, source_bootstrap
 from tasks.statistics.proportion import wilson
@@ -20,6 +22,8 @@ _MOST_SOURCES = 40
 _LARGEST_MATRIX = 30
 _MOST_CONFUSIONS = 10
 _MOST_QUARANTINED = 100
+
+_CURVES = {"loss": "loss", "accuracy": "share of clips with exactly the right labels"}
 
 _BEFORE = {
     "pretrained_features": "Before: linear classifier on pretrained features",
@@ -63,10 +67,10 @@ class Headline:
 def headline(found: Round) -> Headline:
     """The first thing a reader wants to know."""
     metrics = found.metrics
+    measure = measure_of(metrics)
 
     def bar(name: str, values: dict[str, Any], *, strong: bool = False) -> Bar:
-        interval = Interval(values["accuracy"], values["accuracy_low"], values["accuracy_high"])
-        return Bar(name, interval, metrics["clips"], strong)
+        return Bar(name, measure.interval(values), metrics["clips"], strong)
 
     def gain(name: str, values: dict[str, float]) -> Bar:
         return Bar(name, Interval(values["difference"], values["low"], values["high"]), metrics["clips"])
@@ -118,7 +122,7 @@ def data(found: Round) -> Data:
     facts = spread(clips)
     refused = found.quarantine
     return Data(
-        [(split, len(rows), rows["source_id"].nunique(), rows["label"].nunique()) for split, rows in by_split.items()],
+        [(split, len(rows), rows["source_id"].nunique(), len(labels_of(rows))) for split, rows in by_split.items()],
         facts.plots,
         facts.constant,
         list(zip(refused["path"], refused["reason"], strict=True))[:_MOST_QUARANTINED],
@@ -198,7 +202,7 @@ def training(found: Round) -> Training:
         [
             plots.curves(
                 [plots.Line(split, curves["epoch"], curves[f"{split}_{what}"]) for split in ("train", "val")],
-                y_label=what,
+                y_label=_CURVES[what] if names_several(found) else what,
                 alt=f"{what.capitalize()} by epoch; the last on val is {curves[f'val_{what}'].iloc[-1]:.3g}",
                 boundary=float(head.max()) if two_phases else None,
             )
@@ -209,7 +213,9 @@ def training(found: Round) -> Training:
 
 
 def classes(found: Round, params: EvaluateParams, seed: int) -> list[Bar]:
-    """Recall by class, the worst first, with intervals over sources."""
+    """Recall by class, or average precision by label, the worst first, with intervals over sources."""
+    if names_several(found):
+        return [Bar(*row) for row in average_precisions(found)]
     bars = [
         Bar(
             str(label),
@@ -275,7 +281,7 @@ class Confusions:
     """Which classes are taken for which.
 
     Attributes:
-        labels: Of rows and columns.
+        labels: Of rows and columns; empty where clips may have several labels.
         matrix: Clips by actual (rows) and predicted (columns) class; None where it would be too large to read.
         frequent: Actual, predicted, clips, share of the actual class: the most frequent confusions.
     """
@@ -286,7 +292,9 @@ class Confusions:
 
 
 def confusions(found: Round) -> Confusions:
-    """Which classes are taken for which, on the test split."""
+    """Which classes are taken for which, on the test split; nothing where clips may have several labels."""
+    if names_several(found):
+        return Confusions([], None, [])
     test, labels = tested(found), found.card["labels"]
     table = pd.crosstab(test["label"], test["predicted"]).reindex(index=labels, columns=labels, fill_value=0)
     off_diagonal = table.to_numpy() * ~np.eye(len(labels), dtype=bool)

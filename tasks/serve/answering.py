@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
 
+from models.clips.label_sets import written
 from tasks.serve.model import ServedVersion
 from tasks.serve.prediction_log import LoggedPrediction, PredictionLog
 from tasks.serve.problems import Problem
@@ -29,6 +30,7 @@ class Answered:
         name: The registered model.
         version: The version that answered.
         windows: Over which the probabilities are a mean.
+        labels: Where a video may have several: those that it has, and their probabilities; else None.
     """
 
     id: str
@@ -36,14 +38,21 @@ class Answered:
     name: str
     version: int
     windows: int
+    labels: dict[str, float] | None = None
+
+    @property
+    def label(self) -> str:
+        """The most probable label; where a video may have several, all that it has, as text."""
+        return next(iter(self.probabilities)) if self.labels is None else written(self.labels)
 
     def content(self) -> dict[str, Any]:
         """As JSON says it."""
-        label, probability = next(iter(self.probabilities.items()))
+        probability = self.probabilities[self.label] if self.labels is None else None
         return {
             "id": self.id,
-            "label": label,
+            "label": self.label,
             "probability": probability,
+            **({} if self.labels is None else {"labels": self.labels}),
             "probabilities": self.probabilities,
             "model": {"name": self.name, "version": self.version},
             "windows": self.windows,
@@ -67,7 +76,8 @@ async def answered(upload: Upload, live: ServedVersion, pool: DecodingPool, log:
     found = await live.batcher.infer(clip_NCTSS)
     by_label = live.classifier.by_label(found.probabilities_NK.mean(0))
     ranked = dict(sorted(by_label.items(), key=lambda item: -item[1]))
-    answer = Answered(uuid.uuid4().hex, ranked, live.name, live.version, len(clip_NCTSS))
+    labels = live.classifier.given(by_label)
+    answer = Answered(uuid.uuid4().hex, ranked, live.name, live.version, len(clip_NCTSS), labels)
     facts = clip.facts
     log.offer(
         lambda: LoggedPrediction(
@@ -81,6 +91,7 @@ async def answered(upload: Upload, live: ServedVersion, pool: DecodingPool, log:
             found.embedding_ND.mean(0),
             answer.windows,
             facts,
+            answer.label,
         )
     )
     return answer

@@ -73,6 +73,7 @@ class LoggedPrediction:
         embedding: The backbone's features, mean over time and windows.
         windows: Windows of the video.
         facts: What decoding found.
+        label: What was answered; empty for the most probable label.
     """
 
     id: str
@@ -85,6 +86,7 @@ class LoggedPrediction:
     embedding: NDArray[np.float32]
     windows: int
     facts: Facts
+    label: str = ""
 
 
 class PredictionLog:
@@ -211,7 +213,7 @@ def _row(prediction: LoggedPrediction) -> dict[str, Any]:
     labels, values = list(prediction.probabilities), list(prediction.probabilities.values())
     return {
         **{key: getattr(prediction, key) for key in ("id", "at", "source_id", "sha256", "name", "version", "windows")},
-        "label": labels[int(np.argmax(values))],
+        "label": prediction.label or labels[int(np.argmax(values))],
         "labels": labels,
         "probabilities": values,
         "embedding": prediction.embedding,

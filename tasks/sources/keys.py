@@ -14,11 +14,12 @@ from pathlib import Path, PurePosixPath
 
 from models.errors import UserError
 from tasks.layouts.boxes import refuse_boxes
-from tasks.layouts.claim import VIDEO_SUFFIXES, Claim, checked_label
+from tasks.layouts.claim import VIDEO_SUFFIXES, Claim
 from tasks.layouts.listed import read_lists
+from tasks.layouts.rule import LabelRule
 from tasks.layouts.table import TABLE_NAMES, TABLE_SUFFIXES, read_table
 from tasks.layouts.tree import Tree
-from tasks.params.data import IngestParams, LayoutName, SplitParams
+from tasks.params.data import IngestParams, SplitParams
 from tasks.sources.address import S3Address, source_at
 from tasks.sources.bucket import Bucket, StoredObject
 from tasks.sources.lists import LIST_SUFFIXES, Lists, may_be_list
@@ -63,7 +64,7 @@ def read_contents(
         address: A prefix, or the key of a table or a list.
         bucket: The address's.
         spool: Where objects will lie.
-        ingest: Section ``ingest``, which says what layout it is.
+        ingest: Section ``ingest``, which says what layout it is, and how many labels a clip may have.
         has_labels: Whether the source says what its clips show.
         split: Section ``split``, which says whether official splits count.
 
@@ -73,16 +74,17 @@ def read_contents(
     for key in bucket.under_way(address.key)[:_NAMED]:
         logger.warning("s3://%s/%s is still being uploaded; the next ingest takes it", address.bucket, key)
     with closing(Lists(bucket, ingest.bucket, spool)) as lists:
+        rule = LabelRule.of(ingest)
         published = partial(_published, spool=spool, lists=lists, ingest=ingest, has_labels=has_labels, split=split)
         suffix = PurePosixPath(address.key).suffix.lower()
         if suffix in LIST_SUFFIXES or suffix in TABLE_SUFFIXES:
-            return _from_file(address, bucket, spool, lists, ingest.layout, published, has_labels)
+            return _from_file(address, bucket, spool, lists, ingest, published, has_labels)
         objects = [found for found in bucket.listed(address.prefix) if not found.key.endswith("/")]
         if ingest.layout in ("auto", "table"):
             keys = {found.key: found for found in objects}
             for name in TABLE_NAMES:
                 if table := keys.get(address.prefix + name):
-                    return _from_table(table, lists.fetched([table])[0], bucket, spool, has_labels)
+                    return _from_table(table, lists.fetched([table])[0], bucket, spool, has_labels, rule)
             if ingest.layout == "table":
                 raise no_table(str(address))
         candidates = [found for found in objects if _is_near(found.key.removeprefix(address.prefix))]
@@ -90,7 +92,7 @@ def read_contents(
             contents = published(address, lists.fetched(candidates), objects)
             if contents is not None:
                 return contents
-        return _from_folder(address, objects, spool, has_labels)
+        return _from_folder(address, objects, spool, rule if has_labels else None)
 
 
 def _is_near(key: str) -> bool:
@@ -106,7 +108,7 @@ def _from_file(
     bucket: Bucket,
     spool: Path,
     lists: Lists,
-    layout: LayoutName,
+    ingest: IngestParams,
     published: Callable[[S3Address, list[Path], Iterable[StoredObject]], Contents | None],
     has_labels: bool,
 ) -> Contents:
@@ -116,11 +118,11 @@ def _from_file(
         raise UserError(f"{address}: there is no such object; correct the key")
     [path] = lists.fetched([found])
     with lists.named():
-        if layout == "table" or (layout == "auto" and not is_list(path)):
+        if ingest.layout == "table" or (ingest.layout == "auto" and not is_list(path)):
             if path.suffix.lower() not in TABLE_SUFFIXES:
                 raise neither(str(address))
             refuse_boxes([path])
-            return _from_table(found, path, bucket, spool, has_labels)
+            return _from_table(found, path, bucket, spool, has_labels, LabelRule.of(ingest))
     folder = S3Address(address.bucket, address.key.rpartition("/")[0])
     contents = published(folder, [path], bucket.listed(folder.prefix))
     if contents is None:
@@ -154,8 +156,15 @@ def _published(
             if is_plain and PurePosixPath(found.key).suffix.lower() in VIDEO_SUFFIXES:
                 videos[Path(*parts)] = found
         tree = Tree(Path(), sorted(videos), [], title=str(address), said=lists.said)
-        official = ingest.official_split
-        claims = read_lists(layout, its_lists, tree, has_labels=has_labels, official=official, split=split)
+        claims = read_lists(
+            layout,
+            its_lists,
+            tree,
+            has_labels=has_labels,
+            official=ingest.official_split,
+            split=split,
+            rule=LabelRule.of(ingest),
+        )
     contents = Contents()
     for claim in claims:
         found = videos[claim.path]
@@ -166,8 +175,10 @@ def _published(
     return contents
 
 
-def _from_folder(address: S3Address, objects: Collection[StoredObject], spool: Path, has_labels: bool) -> Contents:
-    contents, num_others = Contents(), 0
+def _from_folder(
+    address: S3Address, objects: Collection[StoredObject], spool: Path, rule: LabelRule | None
+) -> Contents:
+    contents, num_others, has_labels = Contents(), 0, rule is not None
     for found in objects:
         parts = [part for part in found.key.removeprefix(address.prefix).split("/") if part]
         if _is_hidden(parts):
@@ -177,7 +188,7 @@ def _from_folder(address: S3Address, objects: Collection[StoredObject], spool: P
         elif has_labels and len(parts) == 1:
             logger.warning("s3://%s/%s lies outside of a class's folder and is left out", address.bucket, found.key)
         else:
-            _take(contents, address, found, parts, spool, has_labels)
+            _take(contents, address, found, parts, spool, rule)
     if num_others:
         logger.info("%d objects that are not video by their name are left out", num_others)
     if not contents.claims:
@@ -192,18 +203,18 @@ _UPWARDS = (".", "..")
 
 
 def _take(
-    contents: Contents, address: S3Address, found: StoredObject, parts: list[str], spool: Path, has_labels: bool
+    contents: Contents, address: S3Address, found: StoredObject, parts: list[str], spool: Path, rule: LabelRule | None
 ) -> None:
     path = _place(spool, found.key)
-    of_source = parts[1:] if has_labels else parts
+    of_source = parts[1:] if rule else parts
     source_id = of_source[0] if len(of_source) > 1 else "/".join(parts)
     label, refused = None, None
     if any(part in _UPWARDS for part in parts):
         message = "has '.' or '..' in its key, which programs take for a way out; copy it to a plain key"
         refused = Refused(message, Reason.FILE)
-    elif has_labels:
+    elif rule:
         try:
-            label = checked_label(parts[0], str(address))
+            label = rule.label([parts[0]], str(address))
         except UserError:
             message = f"lies under {parts[0]!r}, which cannot be the name of a class; copy it to another key"
             refused = Refused(message, Reason.FILE)
@@ -211,7 +222,9 @@ def _take(
     _put(contents, path, refused or found)
 
 
-def _from_table(table: StoredObject, path: Path, bucket: Bucket, spool: Path, has_labels: bool) -> Contents:
+def _from_table(
+    table: StoredObject, path: Path, bucket: Bucket, spool: Path, has_labels: bool, rule: LabelRule
+) -> Contents:
     address = S3Address(bucket.name, table.key)
     folder = address.key.rpartition("/")[0]
     prefix = f"{folder}/" if folder else ""
@@ -223,7 +236,7 @@ def _from_table(table: StoredObject, path: Path, bucket: Bucket, spool: Path, ha
         keys[place] = key
         return place
 
-    claims = read_table(path, has_labels=has_labels, name=str(address), find=find)
+    claims = read_table(path, has_labels=has_labels, name=str(address), find=find, rule=rule)
     contents = Contents([replace(claim, uri=str(S3Address(address.bucket, keys[claim.path]))) for claim in claims])
     listed = {found.key: found for found in bucket.listed(prefix)}
     for place, key in keys.items():

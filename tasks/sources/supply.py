@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from tasks.layouts.claim import Claim
+from tasks.layouts.rule import LabelRule
 from tasks.params.data import IngestParams, SplitParams
 from tasks.sources.address import S3Address, Source
 from tasks.sources.brought import Brought, Fingerprints
@@ -55,8 +56,14 @@ def supply_of(
         UserError: There is nothing to read, or the source contradicts itself.
     """
     if isinstance(source, Path):
-        official = ingest.official_split
-        claims = read_claims(source, has_labels=has_labels, layout=ingest.layout, official=official, split=split)
+        claims = read_claims(
+            source,
+            has_labels=has_labels,
+            layout=ingest.layout,
+            official=ingest.official_split,
+            split=split,
+            rule=LabelRule.of(ingest),
+        )
         return nullcontext(_Files(claims, Recipe.of(ingest), Limits.of(ingest.limits)))
     return _of_bucket(source, data, ingest, split, terms, has_labels)
 

@@ -6,7 +6,7 @@ Legend: N clips, K classes.
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax
+from scipy.special import expit, log_expit, log_softmax, logit
 
 _LOWEST, _HIGHEST = 0.05, 20.0
 _DIGITS = 4
@@ -38,6 +38,35 @@ def fit_temperature(logits_NK: NDArray[np.floating], label_N: NDArray[np.integer
 
     found = minimize_scalar(loss, bounds=(np.log(_LOWEST), np.log(_HIGHEST)), method="bounded")
     return round(float(np.exp(found.x)), _DIGITS)
+
+
+def fit_answer_temperature(logits_NK: NDArray[np.floating], wanted_NK: NDArray[np.bool_]) -> float:
+    """The same where a clip may have several labels: least log loss of all yes and no to each label.
+
+    Args:
+        logits_NK: Scores of clips that were not trained on.
+        wanted_NK: Which clip has which label.
+
+    Raises:
+        ValueError: There is no clip, or shapes differ.
+    """
+    if not logits_NK.size or logits_NK.shape != wanted_NK.shape:
+        raise ValueError(f"scores of shape {logits_NK.shape} for labels of shape {wanted_NK.shape}")
+    scores_NK, doubt = logits_NK.astype(np.float64), 1.0 / (wanted_NK.size + 2)
+    right_NK = np.where(wanted_NK, scores_NK, -scores_NK)
+
+    def loss(log_temperature: float) -> float:
+        sure_NK = right_NK / np.exp(log_temperature)
+        return -float(((1.0 - doubt / 2) * log_expit(sure_NK) + doubt / 2 * log_expit(-sure_NK)).sum(1).mean())
+
+    found = minimize_scalar(loss, bounds=(np.log(_LOWEST), np.log(_HIGHEST)), method="bounded")
+    return round(float(np.exp(found.x)), _DIGITS)
+
+
+def uncalibrated_answers(probabilities_NK: NDArray[np.floating], temperature: float) -> NDArray[np.float64]:
+    """The probabilities of each label that there would be without ``temperature``."""
+    with np.errstate(divide="ignore"):
+        return np.asarray(expit(temperature * logit(probabilities_NK.astype(np.float64))))
 
 
 def uncalibrated(probabilities_NK: NDArray[np.floating], temperature: float) -> NDArray[np.float64]:

@@ -20,6 +20,7 @@ from great_expectations.datasource.fluent.interfaces import Batch
 from great_expectations.expectations.expectation import Expectation
 from numpy.typing import NDArray
 
+from models.clips.label_sets import is_multi_label
 from tasks.params.data import SplitParams, ValidateParams
 from tasks.validation.leaks import about_copies
 from tasks.validation.rules import about_all_clips, about_classes, about_each_clip
@@ -99,7 +100,8 @@ def check(
     context.variables.progress_bars = ProgressBarsConfig(globally=False)
     manifest = context.data_sources.add_pandas("manifest")
     nobody_N = np.zeros(len(clips), bool)
-    each = _answers(manifest, "clips", clips, about_each_clip(params), nobody_N if passed_N is None else passed_N)
+    of_each = about_each_clip(params, multi_label=is_multi_label(clips))
+    each = _answers(manifest, "clips", clips, of_each, nobody_N if passed_N is None else passed_N)
     of_all = [*about_all_clips(split), *about_copies(params.near_duplicates)]
     together = _answers(manifest, "clips", clips, of_all, nobody_N)
     of_classes = _answers(manifest, "classes", classes, about_classes(params, split), np.zeros(len(classes), bool))

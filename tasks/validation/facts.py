@@ -4,7 +4,7 @@ What concerns several clips, or files, is worked out here as a column: null wher
 So every expectation is about one value of one row, and a failing one names its rows.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from models.clips.label_sets import is_multi_label, labels_in, one_row_a_label, written
 from models.clips.manifest import PSEUDO, SPLITS
 from models.clips.shards import read_index, verify_shard
 from models.errors import UserError
@@ -41,6 +42,8 @@ def clip_facts(
     facts["short_side_px"] = facts[["width", "height"]].min(axis=1)
     facts["half_known"] = _half_known(facts)
     facts["guessed_in"] = facts["split"].where((facts["label_origin"] == PSEUDO) & (facts["split"] != "train"))
+    if is_multi_label(manifest):
+        facts["label_problem"] = _label_problems(facts)
     facts["in_the_future"] = _in_the_future(facts, now)
     facts["shard_problem"] = _shard_problems(
         facts, shards, np.zeros(len(facts), bool) if passed_N is None else passed_N
@@ -51,9 +54,22 @@ def clip_facts(
     return facts
 
 
+def unknown_labels(clips: pd.DataFrame, params: ValidateParams) -> pd.Series:
+    """Of clips that may have several labels those that are not allowed; null where there are none."""
+    problems = {
+        text: ", ".join(unknown) or None
+        for text in clips["label"].dropna().unique()
+        for unknown in [[label for label in labels_in(text) if params.labels and label not in params.labels]]
+    }
+    return clips["label"].map(problems).astype("string")
+
+
 def class_facts(manifest: pd.DataFrame, params: ValidateParams) -> pd.DataFrame:
-    """One row a label, allowed labels without a clip included: clips, sources, clips of each split, imbalance."""
-    labelled = manifest[manifest["label"].notna()]
+    """One row a label, allowed labels without a clip included: clips, sources, clips of each split, imbalance.
+
+    Where clips may have several labels, each counts for every one of them.
+    """
+    labelled = one_row_a_label(manifest)
     labels = sorted({*labelled["label"], *params.labels})
     by_label = labelled.groupby("label")
     facts = pd.DataFrame({"label": labels})
@@ -72,6 +88,24 @@ def _half_known(clips: pd.DataFrame) -> pd.Series:
     problem[clips["label"].notna() & clips["split"].isna()] = "a label, but no split"
     problem[clips["label"].isna() & clips["split"].notna()] = "a split, but no label"
     return problem
+
+
+def _label_problems(clips: pd.DataFrame) -> pd.Series:
+    """Sets of labels that are not written as ingest writes them, or that both columns give differently."""
+    problems = [
+        _label_problem(text, labels) if isinstance(text, str) else None
+        for text, labels in zip(clips["label"], clips["labels"], strict=True)
+    ]
+    return pd.Series(problems, index=clips.index, dtype="string")
+
+
+def _label_problem(text: str, labels: Sequence[str] | None) -> str | None:
+    named = labels_in(text)
+    if len(set(named)) < len(named):
+        return f"a label is there twice: {text}"
+    if written(named) != text or "" in named:
+        return f"not written as a set of labels: {text}"
+    return None if labels is not None and list(labels) == list(named) else f"labels and label differ: {text}"
 
 
 def _in_the_future(clips: pd.DataFrame, now: datetime) -> pd.Series:

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from models.clips.label_sets import is_multi_label
 from models.files import replacing
 from tasks.params.data import ValidateParams
 
@@ -64,7 +65,8 @@ def _rules(params: ValidateParams) -> str:
 
 def _rows_of_shards(manifest: pd.DataFrame) -> Iterator[tuple[str, str]]:
     """Each shard with a hash of its rows, whatever their order in the manifest."""
-    row_N = pd.util.hash_pandas_object(manifest, index=False).to_numpy()
+    lists = {"labels": manifest["labels"].map(str)} if is_multi_label(manifest) else {}  # lists have no hash
+    row_N = pd.util.hash_pandas_object(manifest.assign(**lists), index=False).to_numpy()
     shard_N, shards = pd.factorize(manifest["shard"].astype(object).fillna(""))
     order_N = np.lexsort((row_N, shard_N))
     first_S = np.flatnonzero(np.diff(shard_N[order_N], prepend=-1))

@@ -41,6 +41,14 @@ class ExpectLabelAndSplitToComeTogether(gxe.ExpectColumnValuesToBeNull):
     """A label without a split is trained on by nobody; a split without a label is counted and cannot be used."""
 
 
+class ExpectLabelsToBeKnown(gxe.ExpectColumnValuesToBeNull):
+    """A label that nobody allowed is most often a misspelt one."""
+
+
+class ExpectLabelsToBeASet(gxe.ExpectColumnValuesToBeNull):
+    """A clip has each of its labels once; both columns that name them say the same."""
+
+
 class ExpectGuessesToBeTrainedOnOnly(gxe.ExpectColumnValuesToBeNull):
     """A model that is tested on another model's guesses is measured against a mistake."""
 
@@ -57,7 +65,7 @@ class ExpectSourcesToBeInOneSplit(gxe.ExpectColumnValuesToBeInSet):
     """Clips of one source depend on each other: what is trained on is no test for the rest of its source."""
 
 
-def about_each_clip(params: ValidateParams) -> list[Expectation]:
+def about_each_clip(params: ValidateParams, *, multi_label: bool = False) -> list[Expectation]:
     """What a clip fulfils or not whatever other clips there are, so that the answer can be remembered."""
     return [
         *(gxe.ExpectColumnValuesToNotBeNull(column=name, description=f"Every clip has {name}.") for name in _KNOWN),
@@ -68,7 +76,7 @@ def about_each_clip(params: ValidateParams) -> list[Expectation]:
             column="half_known", description="A clip has both a label and a split, or neither."
         ),
         ExpectGuessesToBeTrainedOnOnly(column="guessed_in", description="No pseudo-label is validated or tested on."),
-        *_labels(params),
+        *(_sets_of_labels(params) if multi_label else _labels(params)),
         _one_of("split", SPLITS, f"A split is one of {', '.join(SPLITS)}."),
         ExpectClipNotToComeFromTheFuture(column="in_the_future", description="No clip was captured in the future."),
         *(
@@ -122,6 +130,20 @@ def _labels(params: ValidateParams) -> list[Expectation]:
     if not params.labels:
         return []
     return [_one_of("label", params.labels, f"A label is one of {', '.join(params.labels)} (validate.labels).")]
+
+
+def _sets_of_labels(params: ValidateParams) -> list[Expectation]:
+    allowed = (
+        []
+        if not params.labels
+        else [
+            ExpectLabelsToBeKnown(
+                column="unknown_label",
+                description=f"Every label is one of {', '.join(params.labels)} (validate.labels).",
+            )
+        ]
+    )
+    return [ExpectLabelsToBeASet(column="label_problem", description="A clip has each label once."), *allowed]
 
 
 def _whole_sources(split: SplitParams) -> list[Expectation]:

@@ -13,6 +13,7 @@ from tasks.layouts.hmdb51 import HMDB51
 from tasks.layouts.kinetics import KINETICS
 from tasks.layouts.label_studio import LABEL_STUDIO
 from tasks.layouts.listed import Layout, read_lists
+from tasks.layouts.rule import ONE_LABEL, LabelRule
 from tasks.layouts.something import SOMETHING
 from tasks.layouts.table import TABLE_NAMES, TABLE_SUFFIXES, read_table
 from tasks.layouts.tree import tree_of
@@ -33,6 +34,7 @@ def read_claims(
     layout: LayoutName = "auto",
     official: int = 1,
     split: SplitParams | None = None,
+    rule: LabelRule = ONE_LABEL,
 ) -> list[Claim]:
     """List the clips of ``source``, in a stable order.
 
@@ -46,6 +48,7 @@ def read_claims(
         official: Which of a dataset's official splits counts.
         split: Section ``split``; with ``by: given`` clips that are in no official split are left out, and clips to
             validate on are held out of those to train on where there are none.
+        rule: How many labels a clip may have.
 
     Raises:
         UserError: There is nothing to read, or it contradicts itself; the message names the place and a remedy.
@@ -56,14 +59,14 @@ def read_claims(
         if (table := _table(source, layout)) is not None:
             refuse_boxes([table])
             logger.info("%s: read as a table of clips", table)
-            return read_table(table, has_labels=has_labels)
+            return read_table(table, has_labels=has_labels, rule=rule)
         tree = tree_of(source if source.is_dir() else source.parent)
         near = [path for path in tree.others if len(path.relative_to(tree.root).parts) <= LIST_DEPTH]
         found, lists = recognised(str(source), near if source.is_dir() else [source], layout)
         if found is None:
             logger.info("%s: read as a folder per %s", source, "class" if has_labels else "source")
-            return read_folder(tree, has_labels=has_labels)
-        return read_lists(found, lists, tree, has_labels=has_labels, official=official, split=split)
+            return read_folder(tree, has_labels=has_labels, rule=rule)
+        return read_lists(found, lists, tree, has_labels=has_labels, official=official, split=split, rule=rule)
     except PermissionError as error:
         raise UserError(f"{error.filename or source}: no permission to read; grant it, or choose another") from None
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from models.errors import UserError
-from models.saved import CLIPS, read_card, read_clip_ids
+from models.saved import CLIPS, card_is_multi_label, read_card, read_clip_ids
 from tasks.labelling.outputs import Outputs
 from tasks.registry.client import find_version, model_exists, reachable, registry, version_with_alias
 from tasks.registry.names import CHAMPION, MODEL_FOLDER, PREPROCESSING, REFERENCE
@@ -28,6 +28,7 @@ class Champion:
         labels: Its classes, in order.
         recipe: How its video was taken in, and how incoming video has to be.
         clip_ids: The labelled clips that it was made with.
+        multi_label: Whether it names any number of labels a clip.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Champion:
     labels: list[str]
     recipe: Recipe
     clip_ids: frozenset[str]
+    multi_label: bool = False
 
 
 def champion_of(name: str) -> Champion:
@@ -78,7 +80,8 @@ def watched_version(name: str, version: int) -> Champion:
     clip_ids = read_clip_ids(folder) if (folder / CLIPS).exists() else frozenset()
     card = read_card(folder)
     recipe = Preprocessing.read(folder / PREPROCESSING).recipe
-    return Champion(name, version, folder, card["weights_sha256"], card["labels"], recipe, clip_ids)
+    weights, multi_label = card["weights_sha256"], card_is_multi_label(card)
+    return Champion(name, version, folder, weights, card["labels"], recipe, clip_ids, multi_label)
 
 
 def reference_of(champion: Champion) -> Outputs:

@@ -43,7 +43,8 @@ def outputs_of(
 
     def both(clip_BCTHW: Tensor) -> Tensor:
         features_BTD = model.features(clip_BCTHW)
-        return torch.cat([features_BTD.mean(1).float(), model.logits(features_BTD).softmax(1).float()], 1)
+        probabilities_BK = model.probabilities(model.logits(features_BTD))
+        return torch.cat([features_BTD.mean(1).float(), probabilities_BK.float()], 1)
 
     both_NX = infer(model, both, loader, title="embed")[0].cpu().numpy()
     facts = clips.reindex(columns=["clip_id", "source_id", "captured_at", *(field.name for field in _MORE)])

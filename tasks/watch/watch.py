@@ -83,12 +83,18 @@ def watch(
         None where there is no champion yet: nothing is watched, taken in or written down.
 
     Raises:
-        UserError: There is no such source, or another watch is at work.
+        UserError: There is no such source, another watch is at work, or the champion names any number of labels.
     """
     champion = champion_if_any(params.base.name)
     if champion is None:
         logger.warning("%s has no champion yet, so there is nothing to watch", params.base.name)
         return None
+    if champion.multi_label:
+        raise UserError(
+            f"{champion.name}: version {champion.version} names any number of labels a clip (ingest.multi_label), and "
+            "the watch compares what models of one class a clip say; take the watch off its schedule, and train anew "
+            "with `videoloop run` when there is new labelled video"
+        )
     with alone_watching(champion.name):
         notes = take_in(champion, source, params.ingest, has_labels=has_labels) if source else []
         try:

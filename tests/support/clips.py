@@ -13,6 +13,8 @@ from models.share import ALONE, Share
 class NoiseLoader:
     """Clips of noise around one pattern a class; another view, and another order, every epoch."""
 
+    wanted_NK = None
+
     def __init__(
         self, clip_input: ClipInput, num_clips: int = 12, batch_size: int = 4, num_classes: int = 3, noise: float = 0.5
     ) -> None:
@@ -51,6 +53,8 @@ class NoiseLoader:
 
 class ArrayLoader:
     """Given clips, in another order every epoch where they are shuffled."""
+
+    wanted_NK = None
 
     def __init__(self, clip_NCTHW: Tensor, label_N: Tensor, *, batch_size: int = 8, shuffle: bool = False) -> None:
         self._clip_NCTHW, self._label_N = clip_NCTHW, label_N

@@ -93,8 +93,7 @@ def test_what_differs_is_refused_with_its_reason(root, tmp_path, monkeypatch):
     assert outcome("pt2", broken) == "it does not answer: RuntimeError: no kernel"
     assert "not finite" in outcome("pt2", lambda clip: (answering(clip)[0] * torch.nan, answering(clip)[1]))
     wrong = lambda clip: (-100 * (answering(clip)[0] - answering(clip)[0].mean(1, keepdim=True)), answering(clip)[1])  # noqa: E731
-    labels = clips_of(root).label_N
-    assert len(set(labels)) == 2
+    assert clips_of(root).compared["label"].nunique() == 2
     found = compared({"torch": answering, "int8": wrong}, EASY, clips_of(root), root / layout.MODEL, tmp_path)
     assert found["int8"].accuracy == pytest.approx(1 - found["torch"].accuracy)
 

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from models.clips.mixing import Mix, cutmix, mixup
+from models.objectives.target import Target
 from models.spec import AugmentParams
 
 LABEL_B = torch.tensor([0, 1, 2, 3, 1, 0])
@@ -22,7 +23,7 @@ def rng(seed: int = 0) -> np.random.Generator:
 @pytest.mark.parametrize("params", WAYS)
 def test_shares_are_those_of_the_pixels_and_sum_to_one(params: AugmentParams) -> None:
     for seed in range(20):
-        mixed_BCTHW, target = Mix(params, 4)(clips(), LABEL_B, rng(seed))
+        mixed_BCTHW, target = Mix(params, 4)(clips(), Target(LABEL_B), rng(seed))
         assert target.share_BK is not None
         assert target.share_BK.sum(1).tolist() == pytest.approx([1.0] * 6)
         assert (target.share_BK.max(1).values == target.share_BK.gather(1, target.label_B[:, None])[:, 0]).all()
@@ -55,7 +56,7 @@ def test_cutmix_puts_one_box_into_all_frames_and_counts_what_it_covers() -> None
 
 def test_a_seed_says_all() -> None:
     mix = Mix(WAYS[2], 4)
-    (first, target), (again, same), (other, _) = (mix(clips(), LABEL_B, rng(seed)) for seed in (1, 1, 2))
+    (first, target), (again, same), (other, _) = (mix(clips(), Target(LABEL_B), rng(seed)) for seed in (1, 1, 2))
     assert torch.equal(first, again)
     assert torch.equal(target.dense(4), same.dense(4))
     assert not torch.equal(first, other)
@@ -64,6 +65,6 @@ def test_a_seed_says_all() -> None:
 def test_with_both_on_batches_take_turns() -> None:
     blended = [
         bool((mixed_BCTHW != mixed_BCTHW.round()).any())
-        for mixed_BCTHW, _ in (Mix(WAYS[2], 4)(clips(), LABEL_B, rng(seed)) for seed in range(40))
+        for mixed_BCTHW, _ in (Mix(WAYS[2], 4)(clips(), Target(LABEL_B), rng(seed)) for seed in range(40))
     ]
     assert 10 < sum(blended) < 30

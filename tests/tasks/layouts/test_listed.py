@@ -271,7 +271,10 @@ class TestLabelStudio:
         ("second", "expected"),
         [
             ({"type": "choices", "value": {"choices": ["run"]}}, "task 40: it is 'run' and 'walk'; agree on one"),
-            ({"type": "choices", "value": {"choices": ["run", "walk"]}}, "task 40: 2 classes are chosen"),
+            (
+                {"type": "choices", "value": {"choices": ["run", "walk"]}},
+                "task 40: it is 'run' and 'walk', and a clip has one label",
+            ),
             ({"type": "timelinelabels", "value": {"ranges": []}}, "type 'timelinelabels' is not for the whole film"),
         ],
     )

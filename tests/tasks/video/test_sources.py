@@ -139,7 +139,7 @@ class TestTable:
         ("content", "expected"),
         [
             ("path,lable\n1.mp4,a\n", "column 'lable' is unknown; did you mean label?"),
-            ("path,label,zzz\n1.mp4,a,b\n", "column 'zzz' is unknown; known are path, label, source_id"),
+            ("path,label,zzz\n1.mp4,a,b\n", "column 'zzz' is unknown; known are path, label, labels, source_id"),
             ("label\na\n", "column 'path' is missing; found label"),
             ("path\n1.mp4\n", "column 'label' is missing; found path"),
             ("path,label\n", "the table has no rows"),
