@@ -1,9 +1,9 @@
 """Clips a second of the training loader beside decoders and packed formats: ``python -m bench.loader``.
 
-All give 16 frames of a random window at 112 px, cropped and in batches of 16, out of the same 10-second 320x240 H.264
-files; one decoding thread each. The loader is the one that training uses, augmentation included. Cold means that the
-page cache forgot the files and that they are opened anew; each clip is read once then. A rival that is not installed is
-named and left out.
+All give 16 frames of a random window at 112 px, cropped and in batches of 16, out of the same 10-second H.264 files
+(320x240, or larger ones by ``--height``); one decoding thread each. The loader is the one that training uses,
+augmentation included. Cold means that the page cache forgot the files and that they are opened anew; each clip is read
+once then. A rival that is not installed is named and left out.
 """
 
 import argparse
@@ -22,8 +22,18 @@ import torch
 
 from bench import packs
 from bench.machine import describe
-from bench.seeking import DURATION_S, FPS, HEIGHT, INPUT, WIDTH, Window, with_decord, with_opencv, with_pyav
-from bench.seeking import with_torchcodec as with_torchcodec
+from bench.seeking import (
+    DURATION_S,
+    FPS,
+    HEIGHT,
+    INPUT,
+    WIDTH,
+    Window,
+    with_decord,
+    with_opencv,
+    with_pyav,
+    with_torchcodec,
+)
 from bench.video import write_video
 from models.clips.augment import Preprocess
 from models.clips.loader import ClipLoader
@@ -50,6 +60,7 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--seconds", type=float, default=10.0, help="measured time of each, warm and cold")
     arguments.add_argument("--alone", action="store_true", help="the loader beside PyAV, and no others")
+    arguments.add_argument("--height", type=int, default=240, metavar="PX", help="of the files, 4:3 (240)")
     options = arguments.parse_args()
     decoders = dict(list(_DECODERS.items())[:1]) if options.alone else _DECODERS
     formats = {} if options.alone else packs.FORMATS
@@ -58,7 +69,7 @@ def main() -> None:
     logging.disable(logging.WARNING)
     print(describe("av", "torch", "simplejpeg"), flush=True)
     with tempfile.TemporaryDirectory() as folder:
-        videos = _videos(Path(folder) / "videos")
+        videos = _videos(Path(folder) / "videos", options.height)
         data = Path(folder) / "data"
         ingest(videos[0].parents[1], data, IngestParams(short_side=HEIGHT, max_fps=FPS), SplitParams(), seed=0)
         table = _Table(options.seconds)
@@ -76,11 +87,11 @@ def main() -> None:
               f"{_quality(clips, as_jpeg=False):.1f} dB")  # fmt: skip
 
 
-def _videos(folder: Path) -> list[Path]:
+def _videos(folder: Path, height: int) -> list[Path]:
     paths = [folder / f"class-{number % 2}" / f"{number:02}.mp4" for number in range(_NUM_FILES)]
     for number, path in enumerate(paths):
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_video(path, 320, 240, FPS, DURATION_S, seed=number)
+        write_video(path, height * 4 // 3, height, FPS, DURATION_S, seed=number)
     return paths
 
 
