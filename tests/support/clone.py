@@ -154,9 +154,18 @@ class Clone:
             if (ROOT / name).is_file():  # what was removed and not committed yet is listed too
                 (self.root / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(ROOT / name, self.root / name)
+        self._unschedule()
         self.git("init", "--quiet", "--initial-branch", "main")
         self.git("add", "--all")
         self.git("commit", "--quiet", "--message", "As it is")
+
+    def _unschedule(self) -> None:
+        """What the clock would start in the middle of a test, at half past, nobody expects."""
+        path = self.root / "infra" / "prefect.yaml"
+        described = yaml.safe_load(path.read_text())
+        for deployment in described["deployments"]:
+            deployment.pop("schedules", None)
+        path.write_text(yaml.safe_dump(described, sort_keys=False))
 
 
 COMMAND = (sys.executable, "-m", "flows.cli")
