@@ -40,7 +40,7 @@ PARAMS = Params(
     validate=ValidateParams(short_side_px=(8, 4320)),
     model=ModelParams(family="c3d", flavour="debug"),
     fine_tune=FinalJobParams(
-        epochs=8, lr=0.01, backbone_lr_scale=1.0, label_smoothing=0.0, calibration="temperature", num_threads=1
+        epochs=16, lr=0.005, backbone_lr_scale=1.0, label_smoothing=0.0, calibration="temperature", num_threads=1
     ),
     evaluate=EvaluateParams(bootstrap=100),
     export=ExportParams(formats=()),
