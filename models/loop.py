@@ -11,16 +11,14 @@ import copy
 import logging
 import math
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.utils import deterministic
+from torch import Tensor
 
 from models.average import WeightAverage
 from models.batch_norm import batch_norm_together
@@ -36,6 +34,7 @@ from models.objectives.plain import plain_loss
 from models.optimise import make_optimizer, schedule_factor, set_learning_rate
 from models.phases import Phase, phases_of
 from models.processes import Group
+from models.reproducible import random_state, reproducible, set_random_state
 from models.spec import FineTuneParams, Method
 from models.step import Step, autocast
 from models.tally import Tally
@@ -118,8 +117,11 @@ def fit(
     """
     keep_freed_memory()
     group = group or Group()
+    device = next(model.parameters()).device
+    # Processes drop other features of their clips than the first one does.
+    own_seed = seed if group.is_first else int(np.random.default_rng([seed, group.share.index]).integers(2**63))
     together = batch_norm_together(model, group if params.sync_batch_norm else Group(), compiled=params.compile)
-    with _reproducible(model, params.num_threads, seed, group), together:
+    with reproducible(device, params.num_threads, own_seed), together:
         checkpoints = Checkpoints(checkpoint, checkpoint_s) if checkpoint else None
         run = _Run(
             model, params, objective or build_objective(params, multi_label=model.multi_label), group, checkpoints
@@ -131,29 +133,6 @@ def fit(
             run.finish(phase, tell)
         run.load_best()
     return run.history
-
-
-@contextmanager
-def _reproducible(model: nn.Module, num_threads: int, seed: int, group: Group) -> Iterator[None]:
-    device = next(model.parameters()).device
-    switch: Any = deterministic  # a module with a property, which type checkers do not see
-    before = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled(), switch.fill_uninitialized_memory
-    torch.set_num_threads(num_threads)
-    # On a GPU the fastest algorithms, found by trying, are worth more than the last bits of a sum.
-    torch.use_deterministic_algorithms(device.type == "cpu")
-    tried_before, torch.backends.cudnn.benchmark = torch.backends.cudnn.benchmark, device.type == "cuda"
-    switch.fill_uninitialized_memory = False  # it finds reads of what was never written, at 0.6 of the speed
-    try:
-        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-            # Processes drop other features of their clips than the first one does.
-            other = np.random.default_rng([seed, group.share.index]).integers(2**63)
-            torch.manual_seed(seed if group.is_first else int(other))
-            yield
-    finally:
-        torch.set_num_threads(before[0])
-        torch.use_deterministic_algorithms(before[1])
-        torch.backends.cudnn.benchmark = tried_before
-        switch.fill_uninitialized_memory = before[2]
 
 
 class _NotFiniteError(Exception):
@@ -320,7 +299,7 @@ class _Run:
         state = {
             "history": [asdict(epoch) for epoch in self.history],
             "rate_scale": self._rate_scale,
-            "random": _random_state(self._device, self._group),
+            "random": random_state(self._device, self._group),
             **training.state_dict(),
         }
         return {**copy.deepcopy(state), "best": self._best}  # which is replaced, and never changed
@@ -329,7 +308,7 @@ class _Run:
         training.load_state_dict(copy.deepcopy(state))
         self._best = state["best"]
         self._rate_scale = state["rate_scale"]
-        _set_random_state(state["random"], self._device, self._group)
+        set_random_state(state["random"], self._device, self._group)
 
     def _save(self, state: dict[str, Any]) -> None:
         if self._checkpoints and self._group.is_first:
@@ -341,7 +320,7 @@ class _Run:
             self._good = self._restored["good"]
         else:
             if self._restored:
-                _set_random_state(self._restored["now"]["random"], self._device, self._group)
+                set_random_state(self._restored["now"]["random"], self._device, self._group)
             self._good = self._snapshot(training)
         self._restored = None
 
@@ -379,20 +358,6 @@ class _Training:
 
 def _copied(phase: Phase) -> dict[str, Tensor]:
     return {phase.part.prefix + name: tensor.clone() for name, tensor in phase.state().items()}
-
-
-def _random_state(device: torch.device, group: Group) -> dict[str, list[Tensor]]:
-    """Of every process."""
-    state = {"cpu": group.gathered(torch.get_rng_state())}
-    if device.type == "cuda":
-        state["cuda"] = group.gathered(torch.cuda.get_rng_state(device))
-    return state
-
-
-def _set_random_state(state: dict[str, list[Tensor]], device: torch.device, group: Group) -> None:
-    torch.set_rng_state(state["cpu"][group.share.index].cpu())
-    if "cuda" in state:
-        torch.cuda.set_rng_state(state["cuda"][group.share.index].cpu(), device)
 
 
 def _ignore(_: Epoch) -> None:

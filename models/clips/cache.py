@@ -34,7 +34,7 @@ _READ_AHEAD_BYTES = 64 << 10
 
 
 class Remote(Protocol):
-    """Where shards come from. What fails for now raises :class:`OSError`, and is asked for again."""
+    """Where shards come from. A failure that may pass raises :class:`OSError`; then it is asked for again."""
 
     def size(self, shard: str) -> int:
         """Bytes of a shard."""

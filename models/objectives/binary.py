@@ -31,7 +31,11 @@ class Binary:
         return self._loss
 
     def _loss(self, logits_BK: Tensor, target: Target, _: Tensor) -> Tensor:
-        wanted_BK = target.dense(logits_BK.shape[1])
-        wanted_BK = wanted_BK * (1.0 - self._label_smoothing) + self._label_smoothing / 2
+        wanted_BK = yes_or_no(target, logits_BK.shape[1], self._label_smoothing)
         loss_B = F.binary_cross_entropy_with_logits(logits_BK, wanted_BK, reduction="none").sum(1)
         return mean_over_clips(loss_B, target, self._weight_K)
+
+
+def yes_or_no(target: Target, num_classes: int, label_smoothing: float) -> Tensor:
+    """What each clip should answer about each class, a share of it spread over yes and no, shape (B, K)."""
+    return target.dense(num_classes) * (1.0 - label_smoothing) + label_smoothing / 2

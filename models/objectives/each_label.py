@@ -6,6 +6,7 @@ Shapes: B clips, K labels.
 from torch import Tensor
 from torch.nn import functional as F
 
+from models.objectives.binary import yes_or_no
 from models.objectives.objective import Loss
 from models.objectives.target import Target
 from models.parts import Part
@@ -34,8 +35,7 @@ class EachLabel:
         return self._loss
 
     def _loss(self, logits_BK: Tensor, target: Target, _: Tensor) -> Tensor:
-        wanted_BK = target.dense(logits_BK.shape[1])
-        wanted_BK = wanted_BK * (1.0 - self._label_smoothing) + self._label_smoothing / 2
+        wanted_BK = yes_or_no(target, logits_BK.shape[1], self._label_smoothing)
         yes_BK, no_BK = F.logsigmoid(logits_BK), F.logsigmoid(-logits_BK)
         if self._gamma:
             # The probability of no is what is left of yes; at 0 a power below 1 would have no finite slope.

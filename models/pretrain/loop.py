@@ -6,7 +6,6 @@ A run that was killed and resumed ends with the same weights, to the byte, as on
 import logging
 import math
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,6 +16,7 @@ from models.checkpoint import Checkpoints
 from models.errors import DivergedError
 from models.optimise import schedule_factor, set_learning_rate
 from models.pretrain.pretext import Pretext
+from models.reproducible import reproducible
 from models.spec import PretrainParams
 
 logger = logging.getLogger(__name__)
@@ -60,7 +60,7 @@ def pretrain(
         DivergedError: The loss is not a number.
     """
     device = next(pretext.parameters()).device
-    with _reproducible(device, params.num_threads, seed):
+    with reproducible(device, params.num_threads, seed):
         optimizer = _optimizer(pretext, params)
         checkpoints = Checkpoints(checkpoint, every_s=0.0) if checkpoint else None
         losses = _restore(pretext, optimizer, checkpoints, device)
@@ -73,20 +73,6 @@ def pretrain(
             logger.info("epoch %d (pretrain): loss %.4f", epoch + 1, losses[-1])
             _tell(on_epoch, epoch + 1, losses[-1])
     return losses
-
-
-@contextmanager
-def _reproducible(device: torch.device, num_threads: int, seed: int) -> Iterator[None]:
-    before = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
-    torch.set_num_threads(num_threads)
-    torch.use_deterministic_algorithms(True, warn_only=device.type != "cpu")
-    try:
-        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-            torch.manual_seed(seed)
-            yield
-    finally:
-        torch.set_num_threads(before[0])
-        torch.use_deterministic_algorithms(before[1])
 
 
 def _one_epoch(

@@ -23,23 +23,18 @@ from models.inference import infer
 from models.predict import predict
 from models.saved import thresholds_of
 from models.spec import ModelParams
+from tasks.evaluation.classes import INVERSE_REGULARISATION
 from tasks.evaluation.clips import Split, loader_of, to_device
 from tasks.evaluation.measure import MEAN_AVERAGE_PRECISION as MAP
 from tasks.evaluation.measure import Measure
 from tasks.evaluation.results import Measured
 from tasks.params.quality import EvaluateParams
-from tasks.statistics.average_precision import (
-    map_interval,
-    mean_average_precision,
-    paired_map_interval,
-)
+from tasks.statistics.average_precision import map_interval, mean_average_precision
 from tasks.statistics.bootstrap import is_rough, source_bootstrap
 from tasks.statistics.calibration import expected_calibration_error, reliability
 from tasks.statistics.slices import slices, worst
 from tasks.statistics.temperature import uncalibrated_answers
 from tasks.statistics.thresholds import given_labels, label_scores, mean_f1, pooled_f1
-
-_INVERSE_REGULARISATION = tuple(float(c) for c in np.logspace(-5, 1, 7))
 
 _Scores = NDArray[np.floating]
 
@@ -144,7 +139,7 @@ def _linear(features_ND: Mapping[str, NDArray[np.float32]], splits: Mapping[str,
         )
 
     with threadpool_limits(limits=1):  # sums, and so the last digits, depend on the number of threads
-        return scores(max(_INVERSE_REGULARISATION, key=on_val), "test")
+        return scores(max(INVERSE_REGULARISATION, key=on_val), "test")
 
 
 def _ranked(
@@ -153,7 +148,7 @@ def _ranked(
     wanted_NK, source_N = test.wanted_NK, test.source_N
     how: dict[str, Any] = {"resamples": params.bootstrap, "confidence": params.confidence, "seed": seed}
     gains = {
-        name: paired_map_interval(probabilities_NK, other_NK, wanted_NK, source_N, **how)
+        name: map_interval(probabilities_NK, wanted_NK, source_N, minus_NK=other_NK, **how)
         for name, other_NK in before.items()
     }
     by_source = [(str(source), source_N == source) for source in sorted(set(source_N))]

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from tasks.gate.ranked import Ranked
 from tasks.gate.verdict import Comparison, Kind, Slice
 from tasks.params.quality import JudgeParams
-from tasks.statistics.average_precision import mean_average_precision, paired_map_interval
+from tasks.statistics.average_precision import map_interval, mean_average_precision
 from tasks.statistics.bootstrap import paired_source_bootstrap
 
 _DIGITS = 6
@@ -128,7 +128,7 @@ def _compared(
     how: dict[str, Any] = {"resamples": params.bootstrap, "confidence": params.confidence, "seed": seed}
     if isinstance(ours_N, Ranked):
         assert isinstance(theirs_N, Ranked)
-        interval = paired_map_interval(ours_N.score_NK, theirs_N.score_NK, ours_N.wanted_NK, unit_N, **how)
+        interval = map_interval(ours_N.score_NK, ours_N.wanted_NK, unit_N, minus_NK=theirs_N.score_NK, **how)
     else:
         assert not isinstance(theirs_N, Ranked)
         interval = paired_source_bootstrap(ours_N, theirs_N, unit_N, **how)

@@ -45,6 +45,7 @@ def map_interval(
     wanted_NK: NDArray[np.bool_],
     source_ids: Sequence[Any] | NDArray[Any],
     *,
+    minus_NK: _Floats | None = None,
     resamples: int,
     confidence: float,
     seed: int,
@@ -55,42 +56,17 @@ def map_interval(
         score_NK: Larger where a label is likelier.
         wanted_NK: Which clip has which label; at least one has one.
         source_ids: The source of each clip.
+        minus_NK: Other scores of the same clips; with them it is the difference, paired.
         resamples: Bootstrap resamples.
         confidence: Such as 0.95.
         seed: Of the resampling.
     """
-    return _interval(score_NK, None, wanted_NK, source_ids, resamples, confidence, seed)
-
-
-def paired_map_interval(
-    a_NK: _Floats,
-    b_NK: _Floats,
-    wanted_NK: NDArray[np.bool_],
-    source_ids: Sequence[Any] | NDArray[Any],
-    *,
-    resamples: int,
-    confidence: float,
-    seed: int,
-) -> Interval:
-    """Mean average precision of ``a_NK`` minus that of ``b_NK`` on the same clips; see :func:`map_interval`."""
-    return _interval(a_NK, b_NK, wanted_NK, source_ids, resamples, confidence, seed)
-
-
-def _interval(
-    a_NK: _Floats,
-    b_NK: _Floats | None,
-    wanted_NK: NDArray[np.bool_],
-    source_ids: Sequence[Any] | NDArray[Any],
-    resamples: int,
-    confidence: float,
-    seed: int,
-) -> Interval:
     tested_K = wanted_NK.any(0)
     if not tested_K.any():
         raise ValueError("no clip has any of the labels, so that there is nothing to rank")
-    sides = [side_NK[:, tested_K] for side_NK in (a_NK, b_NK) if side_NK is not None]
+    sides = [side_NK[:, tested_K] for side_NK in (score_NK, minus_NK) if side_NK is not None]
     wanted_NK = wanted_NK[:, tested_K]
-    low, high = (0.0, 1.0) if b_NK is None else (-1.0, 1.0)
+    low, high = (0.0, 1.0) if minus_NK is None else (-1.0, 1.0)
     source_N = np.unique(np.asarray(source_ids), return_inverse=True)[1]
     num_sources = int(source_N.max()) + 1
     estimate = float(_differences(sides, wanted_NK, np.ones((1, len(source_N))))[0])

@@ -8,20 +8,11 @@ import torch
 from models.adapters.lora import has_lora
 from models.adapters.method import attach
 from models.adapters.sites import BLOCKS
-from models.spec import AdapterParams, FineTuneParams, LoraParams, StagesParams
 from tests.support.gpu import NEEDS_GPU, debug_model, fixed_batch, step_of
+from tests.support.methods import METHODS
 
 pytestmark = [*NEEDS_GPU, pytest.mark.usefixtures("exact")]
 
-METHODS = {
-    "full": FineTuneParams(method="full"),
-    "head": FineTuneParams(method="head"),
-    "stages": FineTuneParams(method="stages", stages=StagesParams(last=2)),
-    "norm": FineTuneParams(method="norm"),
-    "lora": FineTuneParams(method="lora", lora=LoraParams(rank=1)),
-    "st": FineTuneParams(method="adapter", adapter=AdapterParams(kind="st", width=0.5)),
-    "aim": FineTuneParams(method="adapter", adapter=AdapterParams(kind="aim", width=0.5)),
-}
 FAMILIES = ("efficientnet_lite0", "x3d", "slowfast", "vit", "mvit")
 
 

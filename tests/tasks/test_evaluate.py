@@ -22,6 +22,7 @@ from models.spec import ModelParams
 from tasks import evaluate as stage
 from tasks import layout
 from tasks.evaluate import evaluate
+from tasks.evaluation import classes
 from tasks.params.quality import EvaluateParams
 from tasks.params.whole import BaseParams
 from tests.support.dataset import write_dataset
@@ -131,7 +132,7 @@ def test_a_linear_classifier_finds_what_pretrained_features_hold(
         noise_NTD[:, :, 0] += 20 * label_N[:, None]
         return noise_NTD
 
-    monkeypatch.setattr(stage, "plain_features", features)
+    monkeypatch.setattr(classes, "plain_features", features)
     evaluate(BASE, PARAMS, data=data, model=model, out=tmp_path)
     metrics = json.loads((tmp_path / "metrics.json").read_text(encoding="utf-8"))
     assert metrics["before"]["pretrained_features"]["accuracy"] == 1.0

@@ -20,20 +20,12 @@ from models.exports.program import Answering, noise
 from models.loop import Epoch, fit
 from models.parts import is_added
 from models.saved import load_model, save_model
-from models.spec import AdapterParams, FineTuneParams, HeadParams, LoraParams, ModelParams, StagesParams
+from models.spec import FineTuneParams, HeadParams, LoraParams, ModelParams
 from tests.support.clips import NoiseLoader
+from tests.support.methods import METHODS
 
 LABELS = ["a", "b", "c"]
 FAMILIES = [name for name in family_names() if load_family(name).is_installed]
-METHODS = {
-    "full": FineTuneParams(method="full"),
-    "head": FineTuneParams(method="head"),
-    "stages": FineTuneParams(method="stages", stages=StagesParams(last=2)),
-    "norm": FineTuneParams(method="norm"),
-    "lora": FineTuneParams(method="lora", lora=LoraParams(rank=1)),
-    "st": FineTuneParams(method="adapter", adapter=AdapterParams(kind="st", width=0.5)),
-    "aim": FineTuneParams(method="adapter", adapter=AdapterParams(kind="aim", width=0.5)),
-}
 JOB = {
     "epochs": 4, "head_epochs": 0, "batch_size": 6, "lr": 0.01, "backbone_lr_scale": 0.3, "label_smoothing": 0.0,
     "warmup_epochs": 0.0, "early_stopping_patience": 0, "num_threads": 1,

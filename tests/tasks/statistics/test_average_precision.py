@@ -6,7 +6,6 @@ from tasks.statistics.average_precision import (
     average_precisions,
     map_interval,
     mean_average_precision,
-    paired_map_interval,
 )
 
 SAMPLING = {"resamples": 200, "confidence": 0.95, "seed": 0}
@@ -59,10 +58,10 @@ def test_what_makes_clips_hard_for_both_drops_out_of_a_difference():
     score_NK, wanted_NK, source_N = world(np.random.default_rng(2), 10)
     worse_NK = score_NK + np.random.default_rng(3).normal(0.0, 0.3, score_NK.shape)
     whole = map_interval(score_NK, wanted_NK, source_N, **SAMPLING)
-    gain = paired_map_interval(score_NK, worse_NK, wanted_NK, source_N, **SAMPLING)
+    gain = map_interval(score_NK, wanted_NK, source_N, minus_NK=worse_NK, **SAMPLING)
     assert gain.low <= gain.estimate <= gain.high
     assert gain.high - gain.low < whole.high - whole.low
-    same = paired_map_interval(score_NK, score_NK, wanted_NK, source_N, **SAMPLING)
+    same = map_interval(score_NK, wanted_NK, source_N, minus_NK=score_NK, **SAMPLING)
     assert (same.low, same.estimate, same.high) == (0.0, 0.0, 0.0)
 
 
