@@ -13,7 +13,7 @@ import pandas as pd
 import torch
 
 from models.clips.manifest import PSEUDO, read_manifest
-from models.clips.shards import ClipStore, ShardFolder, Shards
+from models.clips.shards import ClipStore, Shards
 from models.errors import UserError
 from models.saved import load_model
 from tasks import layout
@@ -51,7 +51,7 @@ def reference(
     tuned, card = load_model(model)
     tuned.to("cuda" if torch.cuda.is_available() else "cpu")
     clips = _clips(read_manifest(data / layout.MANIFEST.name), data / layout.MANIFEST.name, base.seed)
-    shards = shards_of(data) or ShardFolder(data / layout.SHARDS.name)
+    shards = shards_of(data)
     shown = clips.assign(picture=_pictures(clips, shards, base.seed))
     outputs = outputs_of(tuned, card["labels"], data, shown, shards=shards)
     write_watched(outputs, out, weights_sha256=card["weights_sha256"])

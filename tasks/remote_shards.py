@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 import yaml
 
 from models.clips.cache import ShardCache
-from models.clips.shards import Shards
+from models.clips.shards import ShardFolder, Shards
 from models.errors import UserError
 from tasks import layout
 from tasks.settings import settings
@@ -21,15 +21,15 @@ _CHUNK_BYTES = 1 << 20
 _CONNECT_TIMEOUT_S, _READ_TIMEOUT_S = 10, 30
 
 
-def shards_of(data: Path) -> Shards | None:
-    """Where the dataset in ``data`` has its shards, if not in its own folder (``VIDEOLOOP_SHARDS``).
+def shards_of(data: Path) -> Shards:
+    """Where the dataset in ``data`` has its shards: its own folder, or what ``VIDEOLOOP_SHARDS`` names.
 
     Raises:
         UserError: The variable is no S3 address, or DVC does not keep the dataset.
     """
     config = settings()
     if not config.shards:
-        return None
+        return ShardFolder(data / layout.SHARDS.name)
     remote = DvcRemote(config.shards, _version(data))
     return ShardCache(config.home / "shards", int(config.shard_cache_gb * 1e9), remote)
 

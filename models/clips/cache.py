@@ -91,6 +91,12 @@ class ShardCache:
             np.save(file, sizes)
         return sizes
 
+    def num_bytes(self, shard: str) -> int:
+        """Size of a shard's file, here or where it comes from."""
+        with suppress(OSError):
+            return (self._folder / shard).stat().st_size
+        return self._asked(shard, lambda: self._remote.size(shard))
+
     def _fetch(self, shard: str) -> None:
         part = self._folder / f".{shard}"
         with part.open("a+b") as file:

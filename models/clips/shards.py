@@ -161,6 +161,9 @@ class Shards(Protocol):
     def sizes(self, shard: str) -> NDArray[np.int32]:
         """Width and height of each clip's frames, shape (rows, 2)."""
 
+    def num_bytes(self, shard: str) -> int:
+        """Size of a shard's file."""
+
 
 class ShardFolder:
     """Shards in a folder of this machine."""
@@ -181,6 +184,14 @@ class ShardFolder:
             UserError: The shard is missing, damaged, or not a shard.
         """
         return _explained(self._folder / shard, read_sizes)
+
+    def num_bytes(self, shard: str) -> int:
+        """Size of a shard's file.
+
+        Raises:
+            UserError: The shard is missing.
+        """
+        return _explained(self._folder / shard, lambda path: path.stat().st_size)
 
 
 class ClipStore:

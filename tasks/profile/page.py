@@ -1,17 +1,22 @@
 """The profile as a page: one file that needs nothing else, the same bytes for the same dataset."""
 
 import hashlib
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from models.clips.label_sets import one_row_a_label
 from models.clips.manifest import SPLITS, labels_of, read_manifest
-from models.clips.shards import ClipStore
+from models.clips.shards import ClipStore, Shards
 from models.files import replacing
 from tasks import layout
 from tasks.profile import contents
+from tasks.remote_shards import shards_of
 from tasks.report.environment import page_environment
 from tasks.report.facts import spread
 from tasks.report.results import read_quarantine
+
+_ASKING = 16
 
 
 def profile(name: str, out: Path, *, data: Path = layout.DATA) -> None:
@@ -27,7 +32,7 @@ def profile(name: str, out: Path, *, data: Path = layout.DATA) -> None:
     """
     clips = read_manifest(data / layout.MANIFEST.name)
     refused = read_quarantine(data / layout.QUARANTINE.name)
-    shards = data / layout.SHARDS.name
+    shards = shards_of(data)
     classes = contents.grouped(one_row_a_label(clips, nothing=True), "label")
     by_split = {group.name: group for group in contents.grouped(clips, "split")}
     page = (
@@ -40,7 +45,7 @@ def profile(name: str, out: Path, *, data: Path = layout.DATA) -> None:
             num_unlabelled=int(clips["label"].isna().sum()),
             hours=float((clips["end_s"] - clips["start_s"]).sum() / 3600),
             days=contents.days_of(clips),
-            megabytes=sum((shards / shard).stat().st_size for shard in clips["shard"].unique()) / 1e6,
+            megabytes=_num_bytes(shards, clips["shard"].unique()) / 1e6,
             split_names=SPLITS,
             splits=[by_split[split] for split in SPLITS if split in by_split],
             classes=classes[: contents.MOST_CLASSES],
@@ -58,3 +63,8 @@ def profile(name: str, out: Path, *, data: Path = layout.DATA) -> None:
     )
     with replacing(out) as temporary:
         temporary.write_text(page, encoding="utf-8")
+
+
+def _num_bytes(shards: Shards, names: Iterable[str]) -> int:
+    with ThreadPoolExecutor(_ASKING) as executor:
+        return sum(executor.map(shards.num_bytes, names))

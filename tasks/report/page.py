@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from models.clips.shards import ClipStore, ShardFolder
+from models.clips.shards import ClipStore
 from models.files import replacing
 from tasks import layout
 from tasks.evaluation.measure import measure_of
@@ -46,7 +46,7 @@ def report(
     Raises:
         UserError: A result is missing or damaged.
     """
-    found, shards = read_round(workspace), shards_of(workspace / layout.DATA) or ShardFolder(workspace / layout.SHARDS)
+    found, shards = read_round(workspace), shards_of(workspace / layout.DATA)
     page = (
         page_environment(Path(__file__).parent, ends=_ends, points=_points, number=_number)
         .get_template("template.html.j2")

@@ -14,13 +14,14 @@ from models.clips.cache import ShardCache
 from models.clips.loader import ClipLoader
 from models.clips.manifest import read_manifest
 from models.clips.sampling import ClipInput
-from models.clips.shards import StoredClip, write_shard
+from models.clips.shards import ShardFolder, StoredClip, write_shard
 from models.errors import UserError
 from models.spec import AugmentParams, ModelParams, PretrainParams
 from tasks import layout
 from tasks.params.quality import EvaluateParams, ReportParams
 from tasks.params.whole import BaseParams
 from tasks.pretrain import pretrain
+from tasks.profile.page import profile
 from tasks.reference import reference
 from tasks.remote_shards import shards_of
 from tasks.report.page import report
@@ -126,6 +127,12 @@ def test_reference_and_report_have_the_same_bytes(data: Path, tmp_path: Path, mo
     assert streamed == here
 
 
+def test_profile_has_the_same_bytes(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = tmp_path / "profile.html"
+    here, streamed = _bytes_here_and_streamed(data, page, lambda: profile("test", page, data=data), monkeypatch)
+    assert streamed == here
+
+
 def test_a_shard_that_was_not_pushed(data: Path) -> None:
     shards = shards_of(data)
     assert isinstance(shards, ShardCache)
@@ -137,7 +144,6 @@ def test_a_shard_that_was_not_pushed(data: Path) -> None:
 def test_a_version_that_was_not_pushed(data: Path) -> None:
     (data.parent / "data.dvc").write_text(f"outs:\n- md5: {'0' * 32}.dir\n  path: data\n")
     shards = shards_of(data)
-    assert shards is not None
     with pytest.raises(UserError, match=r"does not hold this dataset version .*run `dvc push`"):
         shards.hold("any.arrow")
 
@@ -159,4 +165,4 @@ def test_without_a_dataset_version(data: Path) -> None:
 def test_by_default_nothing_is_streamed(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("VIDEOLOOP_SHARDS")
     settings.cache_clear()
-    assert shards_of(data) is None
+    assert isinstance(shards_of(data), ShardFolder)
