@@ -12,6 +12,7 @@ import struct
 from collections.abc import Callable
 
 from tasks.video.clips import Reason, Refused
+from tasks.video.structure import ebml_length
 from tasks.video.transport import layout_of
 
 _FIRST_BOXES = (b"ftyp", b"styp", b"moov", b"moof", b"mdat", b"free", b"skip", b"wide", b"pnot", b"uuid", b"sidx")
@@ -75,23 +76,11 @@ def _end_of_matroska(descriptor: int, size: int) -> int | None:
             id_size = 1
         else:
             return at
-        length, length_size = _ebml_length(header[id_size:])
+        length, length_size = ebml_length(header[id_size:])
         if length is None:
             return None  # a recording that was written as it came
         at += id_size + length_size + length
     return at
-
-
-def _ebml_length(field: bytes) -> tuple[int | None, int]:
-    """The number at the start of ``field``, None where it says "unknown", and how many bytes it takes."""
-    if not field or field[0] == 0:
-        return None, 0
-    num_bytes = 9 - field[0].bit_length()
-    if len(field) < num_bytes:
-        return None, 0
-    bits = 7 * num_bytes
-    value = int.from_bytes(field[:num_bytes], "big") & ((1 << bits) - 1)
-    return (None if value == (1 << bits) - 1 else value), num_bytes
 
 
 def _end_of_avi(descriptor: int, size: int) -> int | None:

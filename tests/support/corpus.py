@@ -3,7 +3,7 @@
 import os
 import struct
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -14,6 +14,7 @@ from av.stream import Disposition
 from av.video.reformatter import ColorPrimaries, ColorTrc
 
 from tasks.video.clips import Limits, Reason
+from tasks.video.structure import ebml_length
 from tests.support.videos import flipped, pictures, truncated, write_sound, write_video
 
 FAST_START = {"movflags": "faststart"}
@@ -222,6 +223,43 @@ def dolby_vision(profile: int, compatibility: int) -> Make:
     return make
 
 
+def dolby_vision_in_matroska(profile: int, compatibility: int) -> Make:
+    """The same, as Matroska carries it: a block addition mapping of the track."""
+
+    def make(folder: Path) -> Path:
+        path = hdr(ColorTrc.SMPTE2084)(folder)
+        record = bytes([1, 0, profile << 1, 0x0D, compatibility << 4]) + bytes(19)
+        mapping = _element(b"\x41\xe4", _element(b"\x41\xe7", b"dvcC") + _element(b"\x41\xed", record))
+        path.write_bytes(_with_element(path.read_bytes(), (_SEGMENT, _TRACKS, _TRACK), mapping))
+        return path
+
+    return make
+
+
+_SEGMENT, _TRACKS, _TRACK = b"\x18\x53\x80\x67", b"\x16\x54\xae\x6b", b"\xae"
+_POSITIONS = (b"\x11\x4d\x9b\x74", b"\x1c\x53\xbb\x6b")
+
+
+def _with_element(content: bytes, path: Sequence[bytes], added: bytes) -> bytes:
+    """EBML with one element more at the end of those at ``path``, without lists of positions, which would be wrong."""
+    if not path:
+        return content + added
+    changed, at = b"", 0
+    while at < len(content):
+        start = at + 9 - content[at].bit_length()
+        length, length_size = ebml_length(content[start:])
+        assert length is not None
+        identity, at = content[at:start], start + length_size + length
+        inside = content[start + length_size : at]
+        inside = _with_element(inside, path[1:], added) if identity == path[0] else inside
+        changed += b"" if identity in _POSITIONS else _element(identity, inside)
+    return changed
+
+
+def _element(identity: bytes, content: bytes) -> bytes:
+    return identity + ((1 << 56) + len(content)).to_bytes(8, "big") + content
+
+
 def fifo(folder: Path) -> Path:
     """What never ends, and never begins."""
     os.mkfifo(folder / "a.mp4")
@@ -315,6 +353,10 @@ CORPUS: dict[str, Case] = {
     "hlg": taken(hdr(ColorTrc.ARIB_STD_B67)),
     "dolby vision without a base layer": refused(dolby_vision(5, 0), _R.HDR, says="is Dolby Vision without a base"),
     "dolby vision over pq": taken(dolby_vision(8, 1)),
+    "dolby vision without a base layer, matroska": refused(
+        dolby_vision_in_matroska(5, 0), _R.HDR, says="is Dolby Vision without a base"
+    ),
+    "dolby vision over pq, matroska": taken(dolby_vision_in_matroska(8, 1)),
     "turned by 90 degrees": taken(
         lambda folder: write_video(folder / "a.mp4", pictures(20), rotation=90), size=(48, 64)
     ),
