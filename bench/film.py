@@ -1,8 +1,9 @@
-"""Memory of ingest on one long film: ``python -m bench.film [--minutes 60] [--fps 30] [--workers 2 ...]``.
+"""Memory, or speed, of ingest on one long film: ``python -m bench.film [--minutes 60] [--speed] [--workers 2 ...]``.
 
 A 1080p H.264 film is cut into windows of 10 seconds by a table. Memory is the largest sum over all processes of what
 each holds by itself and its share of what they hold together (Pss), sampled ten times a second, and the largest of one
-decoding process.
+decoding process. Sampling takes a part of a core, so that speed is measured without it, beside PyAV, which decodes the
+film on one thread and does nothing else.
 """
 
 import argparse
@@ -10,6 +11,7 @@ import csv
 import logging
 import tempfile
 import time
+from collections.abc import Callable, Sequence
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -17,7 +19,7 @@ import av
 
 from bench.machine import describe
 from bench.memory import Memory
-from bench.video import write_video
+from bench.video import only_decode, write_video
 from tasks.ingest import ingest
 from tasks.params.data import IngestParams
 
@@ -30,6 +32,7 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--minutes", type=float, default=60.0)
     arguments.add_argument("--fps", type=int, default=30)
+    arguments.add_argument("--speed", action="store_true", help="measure speed, not memory")
     arguments.add_argument("--workers", type=int, nargs="+", default=[2], help="decoding processes, one turn each")
     options = arguments.parse_args()
     logging.disable(logging.WARNING)
@@ -43,21 +46,44 @@ def main() -> None:
         table = _windows(film, options.minutes * 60.0)
         print(f"{options.minutes:g} minutes, 1080p, {options.fps} fps, {film.stat().st_size / 1e6:.0f} MB", flush=True)
         params = IngestParams(short_side=128, max_fps=15.0, max_duration_s=30.0, clips_per_shard=128)
-        first_s = None
-        for num_workers in options.workers:
-            start_s = time.perf_counter()
-            with Memory() as memory:
-                data = Path(folder) / f"data-{num_workers}"
-                found = ingest(table, data, params, None, seed=0, has_labels=False, num_workers=num_workers)
-            took_s = time.perf_counter() - start_s
-            first_s = first_s or took_s
-            stored = sum(path.stat().st_size for path in (data / "shards").iterdir()) / 1e6
-            print(
-                f"{num_workers} processes: {found.clips} clips, {stored:.0f} MB stored, {took_s:.0f} s, "
-                f"{first_s / took_s:.2f} times as fast as the first; at most {memory.peak_mb:.0f} MB together, "
-                f"{memory.worker_mb:.0f} MB in one decoding process",
-                flush=True,
-            )
+
+        def take(num_workers: int) -> None:
+            ingest(table, _data(film, num_workers), params, None, seed=0, has_labels=False, num_workers=num_workers)
+
+        if options.speed:
+            _speed(film, take, options.workers)
+        else:
+            _memory(film, take, options.workers)
+
+
+def _memory(film: Path, take: Callable[[int], None], workers: Sequence[int]) -> None:
+    for num_workers in workers:
+        with Memory() as memory:
+            take(num_workers)
+        stored = sum(path.stat().st_size for path in (_data(film, num_workers) / "shards").iterdir()) / 1e6
+        print(f"{num_workers} processes: {stored:.0f} MB stored, at most {memory.peak_mb:.0f} MB together, "
+              f"{memory.worker_mb:.0f} MB in one decoding process", flush=True)  # fmt: skip
+
+
+def _speed(film: Path, take: Callable[[int], None], workers: Sequence[int]) -> None:
+    bare_s = _seconds(lambda: only_decode(film))
+    print(f"PyAV: {bare_s:.1f} s", flush=True)
+    first_s = None
+    for num_workers in workers:
+        took_s = _seconds(lambda num_workers=num_workers: take(num_workers))
+        first_s = first_s or took_s
+        print(f"{num_workers} processes: {took_s:.1f} s, {bare_s / took_s:.2f} of PyAV's speed, "
+              f"{first_s / took_s:.2f} times as fast as the first", flush=True)  # fmt: skip
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    start_s = time.perf_counter()
+    work()
+    return time.perf_counter() - start_s
+
+
+def _data(film: Path, num_workers: int) -> Path:
+    return film.with_name(f"data-{num_workers}")
 
 
 def _write_film(film: Path, duration_s: float, fps: int) -> None:
