@@ -55,6 +55,7 @@ def main() -> None:
     add("--pretrain-batch-size", type=int, default=32, metavar="N", help="(32)")
     add("--batch-size", type=int, default=16, metavar="N", help="(16)")
     add("--precision", choices=("fp32", "bf16"), default="fp32", help="(fp32)")
+    add("--threads", type=int, default=2, metavar="N", help="of the network on a CPU (2)")
     add("--seeds", type=int, default=1, metavar="N", help="how often each row is made (1)")
     add("--device", default="cuda" if torch.cuda.is_available() else "cpu", metavar="NAME")
     options = arguments.parse_args()

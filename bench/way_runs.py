@@ -151,7 +151,8 @@ class Runs:
             {
                 "epochs": options.head_epochs if is_head else row.epochs,
                 "head_epochs": options.head_epochs, "batch_size": options.batch_size, "lr": lr,
-                "precision": options.precision, "warmup_epochs": 0.5, "weight_decay": 0.02, "num_threads": 2,
+                "precision": options.precision, "warmup_epochs": 0.5, "weight_decay": 0.02,
+                "num_threads": options.threads,
                 **from_nothing, **self._ways[row.method],
             }
         )  # fmt: skip
@@ -178,7 +179,7 @@ class Runs:
                 started_s = time.perf_counter()
                 params = PretrainParams(
                     objective="contrastive", epochs=row.pretrained, batch_size=options.pretrain_batch_size,
-                    precision=options.precision,
+                    precision=options.precision, num_threads=options.threads,
                 )  # fmt: skip
                 start = ModelParams(family=row.family, flavour=row.flavour, weights=row.weights)
                 model = build_model(start, num_classes=2, seed=row.seed)
