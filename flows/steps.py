@@ -43,13 +43,14 @@ def ingest(work: Workspace) -> Timed[IngestSummary]:
     from tasks.ingest import ingest as bring_in
     from tasks.layout import DATA
     from tasks.sources.address import source_at
-    from tasks.watch.adopt import adopt
-    from tasks.watch.pseudo_labels import take_pseudo_labels
 
     params = work.params
     with stopwatch() as clock:
         source, data = source_at(work.source), work.root / DATA
         summary = bring_in(source, data, params.ingest, params.split, seed=params.base.seed)
+        from tasks.watch.adopt import adopt
+        from tasks.watch.pseudo_labels import take_pseudo_labels  # torch: after a mistake in the source was said
+
         adopt(data, params.ingest, params.split, seed=params.base.seed)
         pseudo = take_pseudo_labels(data, params)
         summary = counted_anew(summary, data, pseudo)

@@ -11,15 +11,15 @@ import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
-from safetensors.torch import load_file, save_file
 
-from models.adapters.adapter import add_adapters
-from models.build import VideoModel, build_model
 from models.errors import UserError
 from models.spec import AdapterParams, ModelParams
+
+if TYPE_CHECKING:
+    from models.build import VideoModel
 
 WEIGHTS = "weights.safetensors"
 CARD = "model.json"
@@ -29,7 +29,7 @@ _FORMAT = 1
 
 def save_model(
     folder: Path,
-    model: VideoModel,
+    model: "VideoModel",
     params: ModelParams,
     labels: Sequence[str],
     extra: Mapping[str, Any] | None = None,
@@ -45,6 +45,8 @@ def save_model(
         extra: More for ``model.json``.
         clip_ids: For ``clips.txt``.
     """
+    from safetensors.torch import save_file
+
     temporary = folder.with_name(f".{folder.name}.{os.getpid()}")
     for left_over in folder.parent.glob(f".{folder.name}.*"):  # of a run that was killed
         shutil.rmtree(left_over, ignore_errors=True)
@@ -72,7 +74,7 @@ def save_model(
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def load_model(folder: Path) -> tuple[VideoModel, dict[str, Any]]:
+def load_model(folder: Path) -> tuple["VideoModel", dict[str, Any]]:
     """Read a model's folder. Nothing in it is executed.
 
     Returns:
@@ -81,6 +83,11 @@ def load_model(folder: Path) -> tuple[VideoModel, dict[str, Any]]:
     Raises:
         UserError: Something is missing, damaged, or from another version.
     """
+    from safetensors.torch import load_file
+
+    from models.adapters.adapter import add_adapters
+    from models.build import build_model
+
     card = read_card(folder)
     if _sha256(folder / WEIGHTS) != card["weights_sha256"]:
         raise UserError(f"{folder / WEIGHTS}: these are not the weights that {CARD} names; restore the folder")
@@ -130,7 +137,7 @@ def card_is_multi_label(card: Mapping[str, Any]) -> bool:
     return card.get("multi_label", False) is True
 
 
-def thresholds_of(model: VideoModel, num_classes: int) -> list[float]:
+def thresholds_of(model: "VideoModel", num_classes: int) -> list[float]:
     """The probability from which a clip has a label, by class."""
     return list(model.thresholds) or [0.5] * num_classes
 

@@ -100,10 +100,16 @@ def test_flows_only_depend_downwards() -> None:
     assert done.returncode == 0, done.stdout
 
 
-def test_the_command_line_starts_without_heavy_libraries() -> None:
-    code = (
-        "import sys, flows.cli; "
-        "print([name for name in ('torch','mlflow','prefect','great_expectations','dvc') if name in sys.modules])"
-    )
+@pytest.mark.parametrize(
+    ("module", "heavy"),
+    [
+        ("flows.cli", ("torch", "mlflow", "prefect", "great_expectations", "dvc")),
+        ("flows.train", ("torch", "mlflow", "av", "scipy")),
+        ("tasks.promote", ("torch", "mlflow", "pandas", "scipy")),
+        ("tasks.register", ("torch", "mlflow", "pandas", "scipy.stats")),
+    ],
+)
+def test_what_a_person_waits_for_starts_without_heavy_libraries(module: str, heavy: tuple[str, ...]) -> None:
+    code = f"import sys, {module}; print([name for name in {heavy} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

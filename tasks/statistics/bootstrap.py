@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
+from scipy.special import stdtrit
 
 FEW_SOURCES = 10
 """Below so many sources an interval is rough: its width itself is a guess from few draws."""
@@ -141,7 +141,7 @@ def logit_interval(mean: float, error: float, num_sources: int, confidence: floa
         return tail ** (1 / num_sources), 1.0
     if mean == 0.0:
         return 0.0, 1.0 - tail ** (1 / num_sources)
-    reach = float(stats.t.ppf(1.0 - tail, num_sources - 1)) * error / (mean * (1.0 - mean))
+    reach = float(stdtrit(num_sources - 1, 1.0 - tail)) * error / (mean * (1.0 - mean))
     centre = math.log(mean / (1.0 - mean))
     return _logistic(centre - reach), _logistic(centre + reach)
 

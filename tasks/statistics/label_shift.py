@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
+from scipy.special import stdtrit
 
 from models.errors import UserError
 from tasks.statistics.outcome import Abstained, two_sides
@@ -123,7 +123,7 @@ def label_shift(
             "enlarge the reference."
         )
     error_K = (resampled_RK[kept_R] / reference_RK[kept_R]).std(0, ddof=1)
-    reach_K = stats.t.ppf(1 - (1 - confidence) / 2 / num_classes, num_sources - 1) * error_K
+    reach_K = stdtrit(num_sources - 1, 1 - (1 - confidence) / 2 / num_classes) * error_K
     return LabelShift(
         share_1K[0], reference_share_1K[0], weight_K, np.maximum(weight_K - reach_K, 0.0), weight_K + reach_K
     )

@@ -2,7 +2,7 @@
 
 import math
 
-from scipy import stats
+from scipy.special import ndtri
 
 from tasks.statistics.bootstrap import Interval
 
@@ -18,7 +18,7 @@ def wilson(successes: int, trials: int, *, confidence: float) -> Interval:
     if not 0 <= successes <= trials or not trials:
         raise ValueError(f"{successes} of {trials}")
     share = successes / trials
-    z2 = float(stats.norm.ppf(0.5 + confidence / 2)) ** 2
+    z2 = float(ndtri(0.5 + confidence / 2)) ** 2
     centre = (share + z2 / (2 * trials)) / (1 + z2 / trials)
     reach = math.sqrt(z2 * (share * (1 - share) + z2 / (4 * trials)) / trials) / (1 + z2 / trials)
     # At the ends rounding could put the share itself just outside.
