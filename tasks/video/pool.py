@@ -184,6 +184,7 @@ class _Workers:
         def expire() -> None:
             timed_out.set()
             worker.process.kill()
+            worker.process.wait()
 
         timer = threading.Timer(limit_s, expire)
         timer.start()
@@ -199,6 +200,7 @@ class _Workers:
             received += [took_long if timed_out.is_set() else crashed] * (num_answers - len(received))
         finally:
             timer.cancel()
+            timer.join()  # it may have begun: the next job would be sent to a process that is being killed
         return received
 
     def kill_all(self) -> None:
@@ -210,6 +212,9 @@ class _Workers:
 
     def _worker(self) -> _Worker:
         worker: _Worker | None = getattr(self._local, "worker", None)
+        if worker is not None and worker.process.poll() is not None:  # killed while it waited, as where memory is short
+            self._give_up(worker)
+            worker = None
         if worker is None:
             worker = _started(self._memory_gb)
             with self._lock:

@@ -2,6 +2,8 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
+from contextlib import closing
 from pathlib import Path
 
 import psutil
@@ -111,6 +113,38 @@ def test_whoever_stops_early_leaves_no_process(tmp_path: Path) -> None:
     assert set(psutil.Process().children()) > before
     outcomes.close()
     assert set(psutil.Process().children()) <= before
+
+
+def test_a_worker_that_was_killed_while_it_waited_costs_no_file(tmp_path: Path) -> None:
+    good = job(write_video(tmp_path / "good.mp4", pictures(10)))
+    decoding = pool.DecodingPool(1)
+    with closing(decoding):
+        before = {*psutil.Process().children()}
+        decoding.submit(good).result()
+        [worker] = {*psutil.Process().children()} - before
+        worker.kill()
+        psutil.wait_procs([worker])
+        [outcome] = decoding.submit(good).result()
+    assert isinstance(outcome, DecodedClip)
+
+
+def test_time_that_runs_out_as_the_last_answer_comes_costs_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good = job(write_video(tmp_path / "good.mp4", pictures(10)))
+
+    class Late(threading.Timer):
+        def cancel(self) -> None:
+            self.function()
+            super().cancel()
+
+    decoding = pool.DecodingPool(1)
+    with closing(decoding):
+        with monkeypatch.context() as patched:
+            patched.setattr(threading, "Timer", Late)
+            outcomes = [*decoding.submit(good).result()]
+        outcomes += decoding.submit(good).result()
+    assert [type(outcome) for outcome in outcomes] == [DecodedClip, DecodedClip]
 
 
 def test_a_worker_that_does_not_start_is_an_error_and_no_refusal(
