@@ -25,6 +25,7 @@ from urllib3.util import Retry
 from infra import automations
 from infra.lost_runs import report_lost_runs
 from models.errors import UserError
+from tasks.alive import is_alive
 from tasks.kept_secret import kept_secret
 from tasks.settings import Settings, prefect_environment, settings
 
@@ -53,12 +54,7 @@ class Server:
     @property
     def alive(self) -> bool:
         """Whether this very process still runs."""
-        try:
-            process = psutil.Process(self.pid)
-            same = abs(process.create_time() - self.started) < 1.0
-            return bool(same and process.status() != psutil.STATUS_ZOMBIE)
-        except psutil.NoSuchProcess:
-            return False
+        return is_alive(self.pid, self.started)
 
 
 def running() -> dict[str, Server]:

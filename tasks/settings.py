@@ -106,7 +106,7 @@ class Settings(_FromEnvironment):
 
     @property
     def servers_file(self) -> Path:
-        """What ``videoloop up`` started: ``{"mlflow": {"pid", "url"}, "prefect": ..., "worker": ...}``."""
+        """What ``videoloop up`` started: ``{"mlflow": {"pid", "started", "url", ...}, "prefect": ..., ...}``."""
         return self.home / "servers.json"
 
     @property
@@ -129,10 +129,12 @@ class Settings(_FromEnvironment):
     def _running(self, server: str) -> str | None:
         try:
             entry = json.loads(self.servers_file.read_text())[server]
-            os.kill(entry["pid"], 0)
-            return str(entry["url"])
-        except (FileNotFoundError, KeyError, ValueError, ProcessLookupError):
+            pid, started, url = int(entry["pid"]), float(entry["started"]), str(entry["url"])
+        except (FileNotFoundError, KeyError, ValueError, TypeError):
             return None
+        from tasks.alive import is_alive  # a model that is served elsewhere comes without it, and without servers
+
+        return url if is_alive(pid, started) else None
 
 
 class ServeSettings(_FromEnvironment):

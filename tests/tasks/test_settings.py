@@ -1,3 +1,7 @@
+import json
+import os
+
+import psutil
 import pytest
 
 from models.errors import UserError
@@ -33,3 +37,13 @@ def test_all_of_them_are_named(monkeypatch):
 def test_what_is_right_is_read(monkeypatch):
     monkeypatch.setenv("VIDEOLOOP_SERVE_PORT", "8080")
     assert ServeSettings().port == 8080
+
+
+@pytest.mark.parametrize("since_s", [0.0, -3600.0], ids=["it", "another one"])
+def test_a_server_is_asked_only_while_the_process_that_was_started_lives(tmp_path, monkeypatch, since_s):
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    started = psutil.Process().create_time() + since_s  # numbers come again after the machine was off
+    entry = {"pid": os.getpid(), "started": started, "url": "http://127.0.0.1:5000"}
+    (tmp_path / "servers.json").write_text(json.dumps({"mlflow": entry}))
+    here = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    assert Settings(home=tmp_path).mlflow_uri == (here if since_s else "http://127.0.0.1:5000")
