@@ -37,7 +37,8 @@ class LabelScores:
 def best_thresholds(probability_NK: NDArray[np.floating], wanted_NK: NDArray[np.bool_]) -> list[float]:
     """For each label the threshold with the best F1 on these clips, which should not have been trained on.
 
-    It lies halfway between two probabilities that are there; of several that are as good the one nearest one half.
+    It lies halfway between two probabilities that are there, or is the higher one where they are too near each other
+    for few digits; of several that are as good the one nearest one half.
     """
     return [
         _best(probability_N.astype(np.float64), wanted_N) if wanted_N.sum() >= FEWEST_CLIPS else USUAL
@@ -87,4 +88,6 @@ def _best(probability_N: NDArray[np.float64], wanted_N: NDArray[np.bool_]) -> fl
     threshold_C = (sorted_N[last_C] + below_C) / 2
     best_C = np.flatnonzero(f1_C >= f1_C.max() - 1e-12)
     chosen = best_C[np.abs(threshold_C[best_C] - USUAL).argmin()]
-    return round(float(threshold_C[chosen]), _DIGITS)
+    least, below, threshold = (float(each_C[chosen]) for each_C in (sorted_N[last_C], below_C, threshold_C))
+    rounded = round(threshold, _DIGITS)
+    return rounded if below < rounded <= least else least

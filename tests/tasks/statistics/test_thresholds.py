@@ -27,6 +27,13 @@ def test_a_label_of_few_clips_keeps_one_half():
     assert 0.2 < best_thresholds(probability_NK, wanted_NK)[0] < 0.3
 
 
+@pytest.mark.parametrize(("below", "least"), [(1e-8, 3e-7), (1.0 - 6e-7, 1.0 - 3e-7)], ids=["near none", "near all"])
+def test_a_threshold_parts_probabilities_that_lie_closer_than_its_digits(below, least):
+    probability_NK = np.repeat(np.float32([below, least]), [95, 5])[:, None]
+    wanted_NK = probability_NK == np.float32(least)
+    assert (given_labels(probability_NK, best_thresholds(probability_NK, wanted_NK)) == wanted_NK).all()
+
+
 def test_scores_by_hand():
     given_NK = np.array([[True, False], [True, False], [False, False]])
     wanted_NK = np.array([[True, False], [False, False], [True, False]])
