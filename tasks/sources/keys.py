@@ -248,7 +248,7 @@ def _from_table(
 def _key_of(cell: str, address: S3Address, prefix: str) -> str:
     named = source_at(cell)
     if isinstance(named, Path):
-        return prefix + cell
+        return prefix + "/".join(part for part in cell.split("/") if part != ".")  # as in a folder: ./films/1.mp4
     if named.bucket != address.bucket:
         raise LookupError(f"{cell} lies in another bucket than the table; copy it, or make a table there")
     return named.key

@@ -76,6 +76,14 @@ def test_a_table_names_keys_and_what_is_not_there_yet_waits(films: Any, tmp_path
     assert sorted(entry.key for entry in contents.objects.values()) == ["other/2.mp4", "set/films/1.mp4"]
 
 
+def test_a_table_names_what_lies_here_as_find_writes_it(films: Any, tmp_path: Path) -> None:
+    put(films, "set/films/1.mp4")
+    put(films, "set/clips.csv", content=b"path,label\n./films/1.mp4,walk\n")
+    contents = contents_of("s3://films/set", tmp_path)
+    assert found(contents) == [("s3://films/set/films/1.mp4", "walk", "./films/1.mp4")]
+    assert [entry.key for entry in contents.objects.values()] == ["set/films/1.mp4"]
+
+
 def test_a_table_that_contradicts_itself_names_its_address_and_row(films: Any, tmp_path: Path) -> None:
     put(films, "clips.csv", content=b"path,label\ns3://elsewhere/1.mp4,walk\n")
     with pytest.raises(UserError, match=r"s3://films/clips.csv: row 1: s3://elsewhere/1.mp4 lies in another bucket"):
