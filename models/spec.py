@@ -351,7 +351,7 @@ class RehearsalParams(Section):
         clips: Size of the memory, balanced over classes and sources; 0 trains on the new clips alone.
     """
 
-    clips: Annotated[int, Field(ge=0)] = 512
+    clips: Annotated[int, Field(ge=0)] = 256
 
 
 class DistillationParams(Section):
@@ -362,7 +362,7 @@ class DistillationParams(Section):
         temperature: By which both sides' class scores are divided.
     """
 
-    weight: Annotated[float, Field(ge=0.0)] = 1.0
+    weight: Annotated[float, Field(ge=0.0)] = 0.0
     temperature: Positive = 2.0
 
 

@@ -27,6 +27,14 @@ def test_the_shipped_file_is_valid_and_names_no_unknown_search_field() -> None:
     assert set(params.fine_tune.from_search) <= set(params.search.space)
 
 
+def test_training_on_is_what_was_measured_where_the_file_says_nothing_of_it(tmp_path: Path) -> None:
+    content = yaml.safe_load((ROOT / "params.yaml").read_text())
+    del content["continual"]
+    path = tmp_path / "params.yaml"
+    path.write_text(yaml.safe_dump(content))
+    assert load_params(path).continual == load_params(ROOT / "params.yaml").continual
+
+
 def test_an_unknown_key_names_itself_and_its_nearest_neighbour(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"params.yaml: fine_tune.epoch: unknown key; did you mean epochs\?"):
         load_params(_written(tmp_path, fine_tune__epoch=3))

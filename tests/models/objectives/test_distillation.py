@@ -41,7 +41,7 @@ def student_loss(
     answer_B = part.module(champion.model)(inputs).argmax(1)
     label_B = 1 + (answer_B if right else 1 - answer_B)
     logits_BK = part.module(student)(inputs)
-    loss = Distillation(champion, NEW, DistillationParams()).on(part)(logits_BK, Target(label_B), inputs)
+    loss = Distillation(champion, NEW, DistillationParams(weight=1.0)).on(part)(logits_BK, Target(label_B), inputs)
     loss.backward()
     return student, loss
 
@@ -79,7 +79,7 @@ def test_it_is_the_divergence_of_softened_probabilities(champion: Champion) -> N
 
 def test_of_clips_of_a_new_class_all_answers_count(champion: Champion) -> None:
     champion.model.head = torch.nn.Identity()
-    loss = Distillation(champion, NEW, DistillationParams()).on(HEAD)
+    loss = Distillation(champion, NEW, DistillationParams(weight=1.0)).on(HEAD)
     new_class, wanted_BC = torch.zeros(2, dtype=torch.long), torch.tensor([[3.0, 0.0], [0.0, 3.0]])
     assert loss(torch.zeros(2, 3), Target(new_class), wanted_BC).item() > 0.1
 
