@@ -24,12 +24,18 @@ if TYPE_CHECKING:
     from infra.doctor import Finding
     from tasks.promote import Promotion
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Keeps a video model right while the world in front of the cameras changes.",
+)
 label_app = typer.Typer(no_args_is_help=True, help="Ask people for labels, and take them back.")
 app.add_typer(label_app, name="label")
 console = Console()
 
 Name = Annotated[str | None, typer.Argument(help="Registered model; default: base.name of params.yaml.")]
+_SOURCE = "A folder per class, a CSV or Parquet table, or a dataset as it is published, here or at s3://."
 Why = Annotated[str, typer.Option(help="The reason, for the decision log.")]
 
 
@@ -54,7 +60,7 @@ def main() -> None:
 def run(
     source: Annotated[
         str | None,
-        typer.Option(help="A folder per class, or a CSV or Parquet table, here or at s3://; default: as last time."),
+        typer.Option(help=f"{_SOURCE} Default: as last time."),
     ] = None,
 ) -> None:
     """Run one round: ingest, validate, search, fine-tune, evaluate, report, register, judge."""
@@ -82,7 +88,7 @@ def run(
 def ingest(
     source: Annotated[
         str,
-        typer.Argument(help="A folder per class, a CSV or Parquet table, here or at s3://, or a well-known dataset."),
+        typer.Argument(help=_SOURCE),
     ],
     unlabelled: Annotated[
         bool, typer.Option("--unlabelled", help="A folder per source, or a table without the column label.")
