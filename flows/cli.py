@@ -67,12 +67,14 @@ def run(
     from infra import servers
     from tasks.params_file import PARAMS_FILE, load_params
     from tasks.repository import demand_ready
-    from tasks.sources.address import absolute
+    from tasks.sources.address import absolute, demand_there, source_at
     from tasks.workspace import last_source
 
+    # A mistake costs no start of servers.
     demand_ready(main_checkout())
-    load_params(main_checkout() / PARAMS_FILE)  # a mistake in it costs no start of servers and names this file
+    load_params(main_checkout() / PARAMS_FILE)
     where = absolute(source) if source else last_source()
+    demand_there(source_at(where))
     started = servers.connect(console.print)
     from flows.train import train
 

@@ -47,6 +47,20 @@ def source_at(text: str) -> Source:
     return S3Address(bucket, key)
 
 
+def demand_there(source: Source) -> None:
+    """Do nothing where ``source`` lies in a bucket, which is asked later, or is here.
+
+    Raises:
+        UserError: It is not, or may not be looked at.
+    """
+    try:
+        if isinstance(source, S3Address) or source.exists():
+            return
+    except PermissionError as error:
+        raise UserError(f"{error.filename or source}: no permission to read; grant it, or choose another") from None
+    raise UserError(f"{source}: there is no such file or folder; give a folder per class, or a table")
+
+
 def absolute(text: str) -> str:
     """``text`` in a form that names the same place from every folder."""
     source = source_at(text)

@@ -19,6 +19,7 @@ from tasks.layouts.table import TABLE_NAMES, TABLE_SUFFIXES, read_table
 from tasks.layouts.tree import tree_of
 from tasks.layouts.ucf101 import UCF101
 from tasks.params.data import LayoutName, SplitParams
+from tasks.sources.address import demand_there
 
 logger = logging.getLogger(__name__)
 
@@ -54,8 +55,7 @@ def read_claims(
         UserError: There is nothing to read, or it contradicts itself; the message names the place and a remedy.
     """
     try:
-        if not source.exists():
-            raise UserError(f"{source}: there is no such file or folder; give a folder per class, or a table")
+        demand_there(source)
         if (table := _table(source, layout)) is not None:
             refuse_boxes([table])
             logger.info("%s: read as a table of clips", table)

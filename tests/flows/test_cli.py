@@ -56,6 +56,14 @@ def _raise(error):
     raise error
 
 
+def test_a_source_that_is_not_there_costs_no_start_of_servers(monkeypatch, tmp_path):
+    monkeypatch.setattr("infra.servers.connect", lambda _say: _raise(AssertionError("servers were started")))
+    monkeypatch.setattr("tasks.repository.demand_ready", lambda _checkout: None)
+    ran = CliRunner().invoke(app, ["run", "--source", str(tmp_path / "nothing")])
+    assert isinstance(ran.exception, UserError)
+    assert str(ran.exception).startswith(f"{tmp_path / 'nothing'}: there is no such file or folder")
+
+
 @pytest.mark.parametrize(
     ("environment", "who"),
     [
