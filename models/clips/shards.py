@@ -14,6 +14,7 @@ import stat
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol, TypeVar
 
@@ -294,10 +295,20 @@ class _Opened:
             if self._batch is None:
                 self._held = self._shards.hold(self._shard)
                 batch = _open(self._held.path)
-                if not verify_shard(self._held.path):
-                    raise _damaged(self._held.path, "its bytes are not what its name says")
+                found = self._held.path.stat()
+                _demand_whole(self._held.path, found.st_ino, found.st_size, found.st_mtime_ns)
                 self._batch = batch
             return self._batch
+
+
+@cache
+def _demand_whole(path: Path, *_state: int) -> None:
+    """Hold a shard against its name; one that was whole is not read again by this process while its file is the same.
+
+    Stores come and go with each loader, in pretraining with each epoch.
+    """
+    if not verify_shard(path):
+        raise _damaged(path, "its bytes are not what its name says")
 
 
 def _bytes_of(value: pa.LargeBinaryScalar) -> memoryview:

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pytest
 import simplejpeg
 
+from models.clips import shards
 from models.clips.shards import ClipStore, StoredClip, read_index, read_sizes, verify_shard, write_shard
 from models.errors import UserError
 
@@ -128,6 +129,20 @@ class TestDamage:
         [place] = write_shard(tmp_path, [clip("a", 8, 64, 64)])
         self.flipped(tmp_path / place[0], share)
         with pytest.raises(UserError, match=r"this shard is damaged .*ingest the source again"):
+            ClipStore(tmp_path).decode(*place, [0])
+
+    def test_a_process_holds_a_shard_against_its_name_once_however_many_stores_read_it(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        [place] = write_shard(tmp_path, [clip("a", 8, 64, 64)])
+        read: list[Path] = []
+        monkeypatch.setattr(shards, "verify_shard", lambda path: read.append(path) or verify_shard(path))
+        for _ in range(3):  # as many epochs, or splits of a stage
+            ClipStore(tmp_path).decode(*place, [0])
+        assert read == [tmp_path / place[0]]
+        self.flipped(tmp_path / place[0], 0.5)
+        os.utime(tmp_path / place[0], ns=(0, 0))  # a clock that ticks slower than tests
+        with pytest.raises(UserError, match="this shard is damaged"):
             ClipStore(tmp_path).decode(*place, [0])
 
     def test_it_is_mended_through_the_links_of_a_cache(self, tmp_path: Path) -> None:
