@@ -190,12 +190,17 @@ class _Run:
                     self._go_back(training)
                     continue
                 except _Stopped:
-                    self._save(self._snapshot(training))
+                    with self._interruption.held():  # who asks may ask twice, as a supervisor and its supervisor
+                        self._save(self._snapshot(training))
                     logger.warning("stopped in epoch %d, after step %d", len(self.history) + 1, training.position)
                     raise SystemExit(EXIT_CODE) from None
-                self.history.append(epoch)
-                self._good = self._snapshot(training)
-                self._save(self._good)
+                with self._interruption.held():
+                    self.history.append(epoch)
+                    self._good = self._snapshot(training)
+                    self._save(self._good)
+                if any(self._group.any(self._interruption.asked)):
+                    logger.warning("stopped after epoch %d", len(self.history))
+                    raise SystemExit(EXIT_CODE)
                 if self._group.is_first:
                     _log(epoch)
                 on_epoch(epoch)

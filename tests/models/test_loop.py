@@ -1,6 +1,7 @@
 """How training goes on from anywhere: after a kill, too little memory, a loss that is no number."""
 
 import math
+import signal
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from models.build import VideoModel, build_model
+from models.checkpoint import Checkpoints
 from models.clips.loader import Batch
 from models.digest import tensors_digest
 from models.errors import DivergedError, UserError
@@ -89,6 +91,32 @@ def test_killed_within_an_epoch_it_ends_with_the_same_bytes(fields: dict[str, An
     resumed, again = trained(params, checkpoint=tmp_path, checkpoint_s=0.0)
     assert digest(resumed) == digest(alive)
     assert [replace(epoch, seconds=0) for epoch in again] == [replace(epoch, seconds=0) for epoch in epochs]
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["after an epoch", "a second time, within an epoch"])
+def test_asked_to_stop_while_a_checkpoint_is_written_it_is_written(
+    again: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saved: list[tuple[int, int]] = []
+    save = Checkpoints.save
+
+    def ask(batch: int = 1) -> None:
+        handler = signal.getsignal(signal.SIGTERM)
+        assert callable(handler)
+        if batch == 1:
+            handler(signal.SIGTERM, None)
+
+    def slowly(checkpoints: Checkpoints, progress: tuple[int, int], state: dict[str, Any]) -> None:
+        ask()
+        save(checkpoints, progress, state)
+        saved.append(progress)
+
+    monkeypatch.setattr(Checkpoints, "save", slowly)
+    params = changed(head_epochs=0)
+    with pytest.raises(SystemExit) as ended:
+        trained(params, ask if again else lambda _: None, checkpoint=tmp_path, checkpoint_s=math.inf)
+    assert ended.value.code == 143
+    assert saved == [(0, 2) if again else (1, 0)]
 
 
 class _Poisoned(nn.Module):
