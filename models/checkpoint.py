@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 
+from models.file_digest import sha256_of
 from models.files import replacing
 
 logger = logging.getLogger(__name__)
@@ -59,7 +60,7 @@ class Checkpoints:
         """The newest one that is whole, or None."""
         for path in _newest_first(self._folder):
             try:
-                if _sha256(path) != path.stem.rpartition("-")[2]:
+                if sha256_of(path) != path.stem.rpartition("-")[2]:
                     raise ValueError("its content is not what was written")
                 state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
             except (OSError, ValueError, RuntimeError, pickle.UnpicklingError) as error:
@@ -71,8 +72,3 @@ class Checkpoints:
 
 def _newest_first(folder: Path) -> list[Path]:
     return sorted(folder.glob("[0-9]*-*.pt"), reverse=True)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

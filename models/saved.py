@@ -3,7 +3,6 @@
 ``clips.txt`` names the labelled clips that the model was made with, one a line: the world that it knows.
 """
 
-import hashlib
 import json
 import math
 import os
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from models.errors import UserError
+from models.file_digest import sha256_of
 from models.spec import AdapterParams, ModelParams
 
 if TYPE_CHECKING:
@@ -161,7 +161,6 @@ def read_clip_ids(folder: Path) -> frozenset[str]:
 
 def _sha256(path: Path) -> str:
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return sha256_of(path)
     except FileNotFoundError:
         raise UserError(f"{path}: this file is missing; run `dvc repro fine_tune` or `dvc checkout`") from None

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from models.errors import UserError
+from models.file_digest import sha256_of
 from models.files import replacing
 from models.spec import ContinualParams
 from tasks import layout
-from tasks.files import sha256_of
 
 
 def champion_folder(continual: ContinualParams, root: Path = Path()) -> Path | None:

@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 
 from models.errors import UserError
+from models.file_digest import sha256_of
 from models.files import replacing
 from models.loop import Epoch
 from models.processes import Group, joined
@@ -21,7 +22,6 @@ from models.spec import ContinualParams, FineTuneParams, ModelParams
 from tasks import layout
 from tasks.calibrate import calibrate
 from tasks.champion_note import champion_folder
-from tasks.files import sha256_of
 from tasks.initial_weights import with_local_weights
 from tasks.job import job, job_key
 from tasks.overrides import apply_overrides

@@ -21,6 +21,7 @@ from models.clips.manifest import read_manifest
 from models.digest import tensors_digest
 from models.errors import UserError
 from models.features import NUM_VIEWS
+from models.file_digest import sha256_of
 from models.loop import Epoch, fit
 from models.objectives.build import build_continual_objective, build_objective, near_start
 from models.objectives.objective import Total
@@ -32,7 +33,6 @@ from models.stochastic_depth import stochastic_depth
 from models.weights import weights_file
 from tasks import layout
 from tasks.champion_note import start_key
-from tasks.files import sha256_of
 from tasks.remote_shards import shards_of
 from tasks.teacher import teacher_folder, teacher_note
 from tasks.training_clips import TrainingClips, training_clips

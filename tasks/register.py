@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from models.errors import UserError
+from models.file_digest import sha256_of
 from models.saved import read_card
 from models.spec import AnyFormat
 from tasks import layout
@@ -25,7 +26,7 @@ from tasks.params.whole import Params
 from tasks.registry.client import reachable, registry, report_link, versions_with_key
 from tasks.registry.lock import alone_with
 from tasks.registry.names import CHECKSUMS, COMMIT, DATASET, EXPORT, KEY, WEIGHTS
-from tasks.registry.trust import registration_key, sha256
+from tasks.registry.trust import registration_key
 from tasks.settings import settings
 from tasks.tracking import experiment_named, round_run
 
@@ -89,7 +90,7 @@ def content_key(workspace: Path) -> str:
     lock = workspace / "dvc.lock"
     if not lock.is_file():
         raise UserError(f"{lock}: there is no such file, so nothing was reproduced here; run `dvc repro` first")
-    return sha256(lock)
+    return sha256_of(lock)
 
 
 def _identity(workspace: Path, commit: str, dataset_version: str) -> _Identity:

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from models.errors import UserError
+from models.file_digest import sha256_of
 from tasks import workspace
-from tasks.files import sha256_of
 from tasks.layout import WEIGHTS
 from tasks.settings import settings
 

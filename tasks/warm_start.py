@@ -9,10 +9,10 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from models.file_digest import sha256_of
 from models.saved import CARD, CLIPS, WEIGHTS, read_clip_ids
 from tasks import layout
 from tasks.champion_note import hashes_of, read_note, write_note
-from tasks.files import sha256_of
 from tasks.params.whole import Params
 from tasks.params_file import load_params
 from tasks.process import run_stage

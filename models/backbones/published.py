@@ -5,7 +5,6 @@ their publisher gave them. One that a person put there is used as it is. What wa
 safetensors, named by the content of the file that it came from.
 """
 
-import hashlib
 import http.client
 import os
 import pickle
@@ -24,6 +23,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from models.errors import UserError
+from models.file_digest import sha256_of
 from models.files import replacing
 
 FOLDER_VARIABLE = "VIDEOLOOP_WEIGHTS"
@@ -67,7 +67,7 @@ class Published:
         path = weights_folder() / (self.name or self.url.rpartition("/")[2])
         if not path.is_file():
             _download(self.url, path)
-        if self.sha256 and not _sha256(path).startswith(self.sha256):
+        if self.sha256 and not sha256_of(path).startswith(self.sha256):
             raise UserError(
                 f"{path}: this is not the file that {self.url} publishes (its sha256 does not begin with "
                 f"{self.sha256}); delete it to have it fetched again"
@@ -137,7 +137,7 @@ def _download(url: str, path: Path) -> None:
 def _tensors(path: Path) -> dict[str, Tensor]:
     if path.suffix == ".safetensors":
         return _safetensors(path)
-    converted = weights_folder() / f"{_sha256(path)[:32]}.safetensors"
+    converted = weights_folder() / f"{sha256_of(path)[:32]}.safetensors"
     if not converted.is_file():
         tensors = _unpacked(_loaded(path), path)
         with replacing(converted) as temporary:
@@ -172,8 +172,3 @@ def _unpacked(content: Any, path: Path) -> dict[str, Tensor]:
         raise UserError(f"{path}: model.weights: there is no state dict in this file")
     # Tied weights share memory, which safetensors refuses.
     return {name: value.clone().contiguous() for name, value in content.items() if isinstance(value, Tensor)}
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -7,7 +7,6 @@ interruption, such as what probing found, travels in the row as opaque text.
 A shard's name is the SHA-256 of its bytes, and who reads frames of it holds one against the other once.
 """
 
-import hashlib
 import os
 import shutil
 import stat
@@ -24,6 +23,7 @@ import simplejpeg
 from numpy.typing import NDArray
 
 from models.errors import UserError
+from models.file_digest import sha256_of
 
 SUFFIX = ".arrow"
 _Read = TypeVar("_Read")
@@ -82,8 +82,7 @@ def write_shard(folder: Path, clips: Sequence[StoredClip], note: str = "") -> li
                 writer.write_batch(pa.record_batch(columns, schema=schema))
             file.flush()
             os.fsync(file.fileno())
-        with temporary.open("rb") as file:
-            name = hashlib.file_digest(file, "sha256").hexdigest() + SUFFIX
+        name = sha256_of(temporary) + SUFFIX
         if not (folder / name).exists():
             temporary.replace(folder / name)
         elif not verify_shard(folder / name):
@@ -95,8 +94,7 @@ def write_shard(folder: Path, clips: Sequence[StoredClip], note: str = "") -> li
 
 def verify_shard(path: Path, name: str | None = None) -> bool:
     """Whether the file's content is what its name, or the one it is to get, says."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest() == (name or path.name).removesuffix(SUFFIX)
+    return sha256_of(path) == (name or path.name).removesuffix(SUFFIX)
 
 
 @dataclass(frozen=True)

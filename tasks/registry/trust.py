@@ -4,7 +4,6 @@
 and stands in the decision log, which the registry cannot change.
 """
 
-import hashlib
 import json
 import tempfile
 from collections.abc import Sequence
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from models.errors import UserError
 from models.exports.files import FILES
+from models.file_digest import sha256_of
 from models.saved import CARD, WEIGHTS
 from tasks.decisions import decision
 from tasks.registry.names import CHECKSUMS, EXAMPLE, EXAMPLE_ANSWER, FORMATS, MODEL_FOLDER, PREPROCESSING
@@ -31,10 +31,10 @@ _NEEDED_TO_CHOOSE = tuple(f"{MODEL_FOLDER}/{name}" for name in (EXAMPLE, EXAMPLE
 def write_checksums(folder: Path) -> str:
     """Write ``checksums.json`` over all files in ``folder``; return its sha256."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
-    listed = {path.relative_to(folder).as_posix(): sha256(path) for path in files}
+    listed = {path.relative_to(folder).as_posix(): sha256_of(path) for path in files}
     target = folder / CHECKSUMS_FILE
     target.write_text(json.dumps(listed, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    return sha256(target)
+    return sha256_of(target)
 
 
 def verified_model(client: "MlflowClient", version: "ModelVersion", *, to_answer: bool = False) -> Path:
@@ -91,12 +91,6 @@ def registration_key(version: "ModelVersion") -> str:
     return f"register:{version.name}:{version.version}:{version.source}"
 
 
-def sha256(path: Path) -> str:
-    """Hash of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 class _Cache:
     """Files of one version in ``settings().home``; none is there under its name before it was checked."""
 
@@ -113,7 +107,7 @@ class _Cache:
         expected = self.listed.get(name)
         if expected is None:
             raise UserError(f"{_title(self._version)}: {name} was never registered with it; register it again")
-        if target.is_file() and sha256(target) == expected:
+        if target.is_file() and sha256_of(target) == expected:
             return target
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".download-", dir=self.folder) as temporary:
@@ -124,7 +118,7 @@ class _Cache:
 
 
 def _check(version: "ModelVersion", name: str, path: Path, expected: str) -> None:
-    if sha256(path) != expected:
+    if sha256_of(path) != expected:
         raise UserError(
             f"{_title(version)}: {name} is not the file that was registered (its sha256 differs); it is not loaded: "
             "promote another version, or run a round to register this one anew"

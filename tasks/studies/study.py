@@ -19,9 +19,9 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from sqlalchemy.exc import OperationalError
 
 from models.errors import UserError
+from models.file_digest import sha256_of
 from models.spec import ModelParams
 from tasks.decisions import engine
-from tasks.files import sha256_of
 from tasks.params.training import SearchParams
 from tasks.params.whole import BaseParams
 from tasks.settings import Settings

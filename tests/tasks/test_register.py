@@ -42,7 +42,7 @@ def test_the_version_names_where_it_comes_from(registered):
     card = json.loads((registered / layout.MODEL_CARD).read_text())
     assert version.tags["videoloop.commit"] == COMMIT
     assert version.tags["videoloop.dataset"] == DATASET
-    assert version.tags["videoloop.key"] == module.sha256(registered / "dvc.lock")
+    assert version.tags["videoloop.key"] == module.sha256_of(registered / "dvc.lock")
     assert version.tags["videoloop.weights_sha256"] == card["weights_sha256"]
     assert "0.750" in version.description
     assert f"runs/{version.run_id}/artifacts/report.html" in version.description

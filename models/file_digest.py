@@ -1,4 +1,4 @@
-"""Identity of files."""
+"""The identity of files."""
 
 import hashlib
 from pathlib import Path
