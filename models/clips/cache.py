@@ -1,14 +1,16 @@
 """Shards from afar, in a folder of bounded size that several processes share.
 
 A shard is fetched once, whole, and takes its name when its bytes are what the name says. The longest unused one goes
-when room is needed, never one that somebody holds: holders have a shared lock on the file, which the kernel takes back
-from a process that dies. What is being fetched has its full size from the start, so that it counts.
+when room is needed, be it the folder's or the disk's, never one that somebody holds: holders have a shared lock on the
+file, which the kernel takes back from a process that dies. What is being fetched has its full size from the start, so
+that it counts.
 """
 
 import fcntl
 import io
 import logging
 import os
+import shutil
 import time
 import weakref
 from collections.abc import Callable, Iterator
@@ -147,20 +149,23 @@ class ShardCache:
                     return
             if time.monotonic() > deadline_s or size > self._max_bytes:
                 raise UserError(
-                    f"VIDEOLOOP_SHARD_CACHE_GB: {self._max_bytes / 1e9:g} GB do not hold a shard of {size / 1e9:.3g} "
-                    "GB beside those in use; allow more, or let fewer processes share it"
+                    f"VIDEOLOOP_SHARD_CACHE_GB: {self._max_bytes / 1e9:g} GB, or what the disk has, do not hold a "
+                    f"shard of {size / 1e9:.3g} GB beside those in use; allow more, free some of the disk, or let "
+                    "fewer processes share it"
                 )
             time.sleep(_POLL_S)
 
     def _free(self, size: int) -> bool:
+        """Whether there is room now, by what the folder may hold and by what its disk has."""
         files = [(found.stat(), found) for found in self._folder.glob(f"*{SUFFIX}")]
         used = sum(found.st_size for found, _ in files)
+        room = min(self._max_bytes - used, shutil.disk_usage(self._folder).free)
         for found, path in sorted(files, key=lambda entry: entry[0].st_mtime_ns):
-            if used + size <= self._max_bytes:
+            if room >= size:
                 break
             if found.st_size and _removed(path):
-                used -= found.st_size
-        return used + size <= self._max_bytes
+                room += found.st_size
+        return room >= size
 
 
 class _Afar(io.RawIOBase):

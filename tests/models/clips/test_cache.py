@@ -2,11 +2,13 @@ import fcntl
 import hashlib
 import multiprocessing
 import os
+import shutil
 import signal
 import threading
 import time
 from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import BinaryIO
 
 import pytest
@@ -89,6 +91,24 @@ def test_the_longest_unused_goes_when_room_is_needed(far: Far, names: list[str],
         time.sleep(0.01)
     assert kept(near) == {names[0], names[2], names[3]}
     assert sum(path.stat().st_size for path in near.glob("*.arrow")) <= 3.5 * SIZE
+
+
+def test_a_disk_that_is_smaller_than_the_cache_may_be_is_room_as_well(
+    far: Far, names: list[str], near: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def disk_usage(folder: Path) -> SimpleNamespace:
+        return SimpleNamespace(free=3 * SIZE + SIZE // 2 - sum(path.stat().st_size for path in folder.glob("*.arrow")))
+
+    monkeypatch.setattr(shutil, "disk_usage", disk_usage)
+    shards = ShardCache(near, 10 * SIZE, far, patience_s=0.2)
+    for name in names[:4]:
+        shards.hold(name)
+        time.sleep(0.01)
+    assert kept(near) == {*names[1:4]}
+    held = [shards.hold(name) for name in names[1:4]]
+    with pytest.raises(UserError, match="or what the disk has, do not hold a shard"):
+        shards.hold(names[0])
+    assert all(verify_shard(each.path) for each in held)
 
 
 def test_what_is_held_stays_and_too_little_room_is_said(far: Far, names: list[str], near: Path) -> None:
