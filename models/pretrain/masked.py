@@ -38,7 +38,7 @@ class MaskedAutoencoder(Pretext):
                 "which pretrains every family"
             )
         self.backbone: PatchBackbone = backbone
-        self._num_seen = max(1, round(num_patches * (1.0 - params.mask_ratio)))
+        self._num_seen = max(1, min(round(num_patches * (1.0 - params.mask_ratio)), num_patches - 1))
         width = max(backbone.width // 2, 8)
         self.narrow = nn.Linear(backbone.width, width, bias=False)
         self.mask_token = nn.Parameter(torch.empty(1, 1, 1, width))

@@ -36,6 +36,11 @@ def test_the_encoder_sees_the_share_that_is_left_the_same_at_every_step(monkeypa
     assert not torch.equal(patches_BTSD[0], patches_BTSD[1])
 
 
+@pytest.mark.parametrize("ratio", [0.01, 0.99])
+def test_whatever_the_ratio_something_is_seen_and_something_masked(ratio: float) -> None:
+    assert torch.isfinite(made(PARAMS.model_copy(update={"mask_ratio": ratio}))(clips()))
+
+
 def test_targets_are_the_pixels_of_a_patch_normalised_by_channel() -> None:
     clip_BCTHW = 5.0 + 3.0 * clips(2)
     wanted_BTSX = _normalised(clip_BCTHW, 2, 8)
