@@ -85,12 +85,12 @@ class ShardCache:
     def sizes(self, shard: str) -> NDArray[np.int32]:
         """Width and height of each clip's frames, shape (rows, 2); of a shard that is not here a part is read."""
         known = self._folder / f"{shard}.npy"
-        with suppress(OSError, ValueError):
+        with suppress(OSError, ValueError, EOFError):
             sizes: NDArray[np.int32] = np.load(known)
             return sizes
         sizes = self._asked(shard, lambda: read_sizes(cast(BinaryIO, _Afar(self._remote, shard))))
-        with replacing(known) as temporary, temporary.open("wb") as file:
-            np.save(file, sizes)
+        with suppress(OSError), replacing(known) as temporary, temporary.open("wb") as file:
+            np.save(file, sizes)  # where there is no room, they are read again
         return sizes
 
     def num_bytes(self, shard: str) -> int:

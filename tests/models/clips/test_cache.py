@@ -1,3 +1,4 @@
+import errno
 import fcntl
 import hashlib
 import multiprocessing
@@ -11,6 +12,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import BinaryIO
 
+import numpy as np
 import pytest
 
 from models.clips import cache
@@ -142,6 +144,21 @@ def test_sizes_cost_a_part_of_the_shard_and_are_remembered(far: Far, near: Path)
         assert ShardCache(near, 10 * SIZE, far).sizes(name).tolist() == [[8, n + 1] for n in range(8)]
     assert far.num_bytes < far.size(name) / 10
     assert not far.downloads
+
+
+@pytest.mark.parametrize("fault", ["no room for them", "nothing in the file"])
+def test_sizes_that_are_not_remembered_are_read_again(
+    far: Far, names: list[str], near: Path, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    if fault == "no room for them":
+        monkeypatch.setattr(np, "save", full)
+    shards = ShardCache(near, 10 * SIZE, far)
+    if fault == "nothing in the file":
+        (near / f"{names[0]}.npy").touch()
+    assert shards.sizes(names[0]).tolist() == [[8, 6]]
 
 
 def test_threads_that_want_the_same_shard_fetch_it_once(far: Far, names: list[str], near: Path) -> None:
