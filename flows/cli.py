@@ -135,9 +135,12 @@ def watch(
     """Look for change in incoming video, say whether it hurts, and ask for labels or start a retraining if so."""
     from infra import servers
     from tasks.params_file import PARAMS_FILE, load_params
-    from tasks.sources.address import absolute
+    from tasks.sources.address import absolute, demand_there, source_at
 
+    # A mistake costs no start of servers.
     load_params(main_checkout() / PARAMS_FILE)
+    if source:
+        demand_there(source_at(source))
     servers.connect(console.print)
     from flows.summary import show_watch
     from flows.watch import watch as look

@@ -80,6 +80,7 @@ def _read(cache: Path) -> Features | None:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
             if file.metadata() != {"sha256": tensors_digest(tensors)}:
                 raise ValueError("its content is not what was written")
+        cache.touch()  # those used last are kept
         return Features(**tensors)
     except FileNotFoundError:
         return None

@@ -22,6 +22,7 @@ from models.spec import ContinualParams, FineTuneParams, ModelParams
 from tasks import layout
 from tasks.calibrate import calibrate
 from tasks.champion_note import champion_folder
+from tasks.feature_cache import feature_cache
 from tasks.initial_weights import with_local_weights
 from tasks.job import job, job_key
 from tasks.overrides import apply_overrides
@@ -90,7 +91,7 @@ def fine_tune(
             checkpoint=checkpoint,
             checkpoint_s=settings().checkpoint_s,
             group=group,
-            feature_cache=settings().home / "features",
+            feature_cache=feature_cache(),
             on_epoch=lambda epoch: tracker.metrics(_metrics(epoch), step=epoch.epoch),
         )
         tracker.params({"num_parameters": sum(weights.numel() for weights in trained.parameters())})

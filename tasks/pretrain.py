@@ -84,6 +84,7 @@ def pretrain(
             params,
             seed=base.seed,
             checkpoint=checkpoint,
+            checkpoint_s=settings().checkpoint_s,
             on_epoch=lambda epoch, loss: tracker.metrics({"pretrain_loss": loss}, step=epoch),
         )
     state = {name: tensor.cpu().contiguous() for name, tensor in pretext.backbone.state_dict().items()}

@@ -18,6 +18,7 @@ from models.errors import UserError
 from models.spec import ContinualParams, ModelParams
 from tasks import layout
 from tasks.champion_note import champion_folder, start_key
+from tasks.feature_cache import feature_cache
 from tasks.initial_weights import with_local_weights
 from tasks.overrides import apply_overrides
 from tasks.params.training import SearchParams
@@ -92,7 +93,7 @@ def search(
             job=params.job.model_dump(mode="json"),
             data=str(data.resolve()),
             seed=base.seed,
-            feature_cache=str(config.home.resolve() / "features"),
+            feature_cache=str(feature_cache().resolve()),
             checkpoint=None,
             continual=continual.model_dump(mode="json"),
             champion=str(champion.resolve()) if champion else None,

@@ -73,6 +73,7 @@ class Settings(_FromEnvironment):
         shards: DVC remote on S3 (``s3://BUCKET/PREFIX``) from which a round's stages stream shards; default:
             they are here.
         shard_cache_gb: Room for streamed shards, in ``home``.
+        feature_cache_gb: Room for features of frozen backbones, in ``home``, as each job finds it when it begins.
         round: Name of the round under whose MLflow run stages nest theirs; set by the train flow.
         flow_run: Prefect flow run to which the trials of a search belong; set by the train flow.
     """
@@ -93,6 +94,7 @@ class Settings(_FromEnvironment):
     incoming: str = ""
     shards: str = ""
     shard_cache_gb: float = Field(default=50.0, gt=0)
+    feature_cache_gb: float = Field(default=20.0, ge=0)
     round: str = ""
     flow_run: str = ""
 

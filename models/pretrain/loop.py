@@ -14,6 +14,7 @@ from torch import Tensor
 
 from models.checkpoint import Checkpoints
 from models.errors import DivergedError
+from models.interruption import EXIT_CODE, Interruption
 from models.optimise import schedule_factor, set_learning_rate
 from models.pretrain.pretext import Pretext
 from models.reproducible import reproducible
@@ -30,8 +31,8 @@ class ViewBatches(Protocol):
     def __len__(self) -> int:
         """Number of batches in an epoch."""
 
-    def epoch(self, number: int) -> Iterator[tuple[Tensor, ...]]:
-        """The batches of epoch ``number``."""
+    def epoch(self, number: int, *, first: int = 0) -> Iterator[tuple[Tensor, ...]]:
+        """The batches of epoch ``number``, from batch ``first`` on."""
 
 
 def pretrain(
@@ -41,6 +42,7 @@ def pretrain(
     *,
     seed: int,
     checkpoint: Path | None = None,
+    checkpoint_s: float = 300.0,
     on_epoch: Callable[[int, float], None] | None = None,
 ) -> list[float]:
     """Train ``pretext`` and with it its backbone, with AdamW and a cosine schedule.
@@ -51,6 +53,7 @@ def pretrain(
         params: Section ``pretrain``.
         seed: Of masks and dropout.
         checkpoint: Folder of this run's checkpoints; training goes on from the newest one.
+        checkpoint_s: Seconds after which one is written within an epoch; after an epoch there always is one.
         on_epoch: Called with each epoch's number, from 1, and loss, first for those that a checkpoint brings back.
 
     Returns:
@@ -58,53 +61,128 @@ def pretrain(
 
     Raises:
         DivergedError: The loss is not a number.
+        SystemExit: The process was asked to stop (SIGTERM), within a step, and has written a checkpoint; code 143.
     """
     device = next(pretext.parameters()).device
+    tell = on_epoch or (lambda _epoch, _loss: None)
     with reproducible(device, params.num_threads, seed):
-        optimizer = _optimizer(pretext, params)
-        checkpoints = Checkpoints(checkpoint, every_s=0.0) if checkpoint else None
-        losses = _restore(pretext, optimizer, checkpoints, device)
-        for number, loss in enumerate(losses, 1):
-            _tell(on_epoch, number, loss)
-        for epoch in range(len(losses), params.epochs):
-            losses.append(_one_epoch(pretext, views, params, optimizer, epoch, device))
-            if checkpoints:
-                checkpoints.save((epoch + 1, 0), _state(pretext, optimizer, losses, device))
-            logger.info("epoch %d (pretrain): loss %.4f", epoch + 1, losses[-1])
-            _tell(on_epoch, epoch + 1, losses[-1])
-    return losses
+        run = _Run(pretext, views, params, device, Checkpoints(checkpoint, checkpoint_s) if checkpoint else None)
+        for number, loss in enumerate(run.losses, 1):
+            tell(number, loss)
+        run.go_on(tell)
+    return run.losses
 
 
-def _one_epoch(
-    pretext: Pretext,
-    views: ViewBatches,
-    params: PretrainParams,
-    optimizer: torch.optim.Optimizer,
-    epoch: int,
-    device: torch.device,
-) -> float:
-    num_steps, num_warmup_steps = params.epochs * len(views), round(params.warmup_epochs * len(views))
-    pretext.train()
-    total, num_clips = torch.zeros((), device=device), 0
-    for step, clips_BCTHW in enumerate(views.epoch(epoch), epoch * len(views)):
-        batch = len(clips_BCTHW[0])
-        if batch < pretext.min_clips:
-            continue
-        set_learning_rate(optimizer, schedule_factor(step, num_steps, num_warmup_steps, "cosine"))
-        with torch.autocast(device.type, torch.bfloat16, enabled=params.precision == "bf16"):
-            loss = pretext(*clips_BCTHW)
-        optimizer.zero_grad()
-        torch.autograd.backward(loss)
-        optimizer.step()
-        pretext.after_step()
-        total, num_clips = total + loss.detach() * batch, num_clips + batch
-    mean = float(total) / max(num_clips, 1)
-    if not math.isfinite(mean):
-        raise DivergedError(
-            f"params.yaml: pretrain.lr: pretraining came apart in epoch {epoch + 1} (the loss is {mean}); take a lower "
-            f"rate than {params.lr:g}, or a longer warm-up"
+class _Run:
+    """What is known of a run between its steps, and how it goes on from there."""
+
+    def __init__(
+        self,
+        pretext: Pretext,
+        views: ViewBatches,
+        params: PretrainParams,
+        device: torch.device,
+        checkpoints: Checkpoints | None,
+    ) -> None:
+        self._pretext = pretext
+        self._views = views
+        self._params = params
+        self._device = device
+        self._checkpoints = checkpoints
+        self._interruption = Interruption()
+        self._optimizer = _optimizer(pretext, params)
+        self.losses: list[float] = []
+        self._begin()
+        if checkpoints and (state := checkpoints.load(device)):
+            self._restore(state)
+
+    def go_on(self, tell: Callable[[int, float], None]) -> None:
+        """All epochs that are left."""
+        with self._interruption.listening():
+            while (number := len(self.losses) + 1) <= self._params.epochs:
+                with self._interruption.held():
+                    self._steps()
+                    self.losses.append(self._mean())
+                    self._begin()
+                    self._save()
+                logger.info("epoch %d (pretrain): loss %.4f", number, self.losses[-1])
+                if self._interruption.asked:
+                    logger.warning("stopped after epoch %d", number)
+                    raise SystemExit(EXIT_CODE)
+                tell(number, self.losses[-1])
+
+    def _begin(self) -> None:
+        self._position, self._num_clips = 0, 0
+        self._total = torch.zeros((), device=self._device)
+
+    def _steps(self) -> None:
+        """Those of the epoch that are left."""
+        num_steps, num_warmup_steps = (
+            round(epochs * len(self._views)) for epochs in (self._params.epochs, self._params.warmup_epochs)
         )
-    return mean
+        epoch = len(self.losses)
+        self._pretext.train()
+        for clips_BCTHW in self._views.epoch(epoch, first=self._position):
+            step = epoch * len(self._views) + self._position
+            set_learning_rate(self._optimizer, schedule_factor(step, num_steps, num_warmup_steps, "cosine"))
+            if len(clips_BCTHW[0]) >= self._pretext.min_clips:
+                self._step(clips_BCTHW)
+            self._position += 1
+            self._look_up()
+
+    def _step(self, clips_BCTHW: tuple[Tensor, ...]) -> None:
+        with torch.autocast(self._device.type, torch.bfloat16, enabled=self._params.precision == "bf16"):
+            loss = self._pretext(*clips_BCTHW)
+        self._optimizer.zero_grad()
+        torch.autograd.backward(loss)
+        self._optimizer.step()
+        self._pretext.after_step()
+        batch = len(clips_BCTHW[0])
+        self._total, self._num_clips = self._total + loss.detach() * batch, self._num_clips + batch
+
+    def _look_up(self) -> None:
+        """See, between two steps, whether a checkpoint is due or the end is asked for."""
+        if self._interruption.asked or (self._checkpoints and self._checkpoints.is_due()):
+            self._save()
+        if self._interruption.asked:
+            logger.warning("stopped in epoch %d, after step %d", len(self.losses) + 1, self._position)
+            raise SystemExit(EXIT_CODE)
+
+    def _mean(self) -> float:
+        mean = float(self._total) / max(self._num_clips, 1)
+        if not math.isfinite(mean):
+            raise DivergedError(
+                f"params.yaml: pretrain.lr: pretraining came apart in epoch {len(self.losses) + 1} (the loss is "
+                f"{mean}); take a lower rate than {self._params.lr:g}, or a longer warm-up"
+            )
+        return mean
+
+    def _save(self) -> None:
+        if self._checkpoints is None:
+            return
+        random = {"cpu": torch.get_rng_state()}
+        if self._device.type == "cuda":
+            random["cuda"] = torch.cuda.get_rng_state(self._device)
+        state = {
+            "module": self._pretext.state_dict(),
+            "optimizer": self._optimizer.state_dict(),
+            "losses": self.losses,
+            "position": self._position,
+            "total": self._total,
+            "num_clips": self._num_clips,
+            "random": random,
+        }
+        self._checkpoints.save((len(self.losses), self._position), state)
+
+    def _restore(self, state: dict[str, Any]) -> None:
+        self._pretext.load_state_dict(state["module"])
+        self._optimizer.load_state_dict(state["optimizer"])
+        self.losses, self._position = state["losses"], state["position"]
+        self._total, self._num_clips = state["total"], state["num_clips"]
+        torch.set_rng_state(state["random"]["cpu"].cpu())
+        if "cuda" in state["random"]:
+            torch.cuda.set_rng_state(state["random"]["cuda"].cpu(), self._device)
+        logger.info("going on after epoch %d, and %d steps of the next", len(self.losses), self._position)
 
 
 def _optimizer(pretext: Pretext, params: PretrainParams) -> torch.optim.Optimizer:
@@ -118,38 +196,3 @@ def _optimizer(pretext: Pretext, params: PretrainParams) -> torch.optim.Optimize
         for decays in (True, False)
     ]
     return torch.optim.AdamW(groups, lr=params.lr, betas=_BETAS, fused=True)
-
-
-def _state(
-    pretext: Pretext, optimizer: torch.optim.Optimizer, losses: list[float], device: torch.device
-) -> dict[str, Any]:
-    random = {"cpu": torch.get_rng_state()}
-    if device.type == "cuda":
-        random["cuda"] = torch.cuda.get_rng_state(device)
-    return {
-        "module": pretext.state_dict(),
-        "optimizer": optimizer.state_dict(),
-        "losses": losses,
-        "random": random,
-    }
-
-
-def _restore(
-    pretext: Pretext, optimizer: torch.optim.Optimizer, checkpoints: Checkpoints | None, device: torch.device
-) -> list[float]:
-    state = checkpoints.load(device) if checkpoints else None
-    if state is None:
-        return []
-    pretext.load_state_dict(state["module"])
-    optimizer.load_state_dict(state["optimizer"])
-    torch.set_rng_state(state["random"]["cpu"].cpu())
-    if "cuda" in state["random"]:
-        torch.cuda.set_rng_state(state["random"]["cuda"].cpu(), device)
-    losses: list[float] = state["losses"]
-    logger.info("going on after epoch %d", len(losses))
-    return losses
-
-
-def _tell(on_epoch: Callable[[int, float], None] | None, number: int, loss: float) -> None:
-    if on_epoch:
-        on_epoch(number, loss)

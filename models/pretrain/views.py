@@ -59,8 +59,10 @@ class Views:
         """Number of batches in an epoch."""
         return math.ceil(len(self._clips) / self._params.batch_size)
 
-    def epoch(self, number: int) -> Iterator[tuple[Tensor, ...]]:
-        """The batches of epoch ``number``: each a ``clip_BCTHW`` a view, of the same videos in the same order.
+    def epoch(self, number: int, *, first: int = 0) -> Iterator[tuple[Tensor, ...]]:
+        """The batches of epoch ``number`` from batch ``first`` on, which is the first one that is read.
+
+        Each is a ``clip_BCTHW`` a view, of the same videos in the same order.
 
         Raises:
             UserError: A shard is missing or damaged.
@@ -78,7 +80,7 @@ class Views:
                 num_workers=self._num_workers,
                 device=self._device,
                 shards=self._shards,
-            ).epoch(number)
+            ).epoch(number, first=first)
             for view in range(self._num_views)
         ]
         for batches in zip(*views, strict=True):

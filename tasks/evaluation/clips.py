@@ -75,6 +75,11 @@ def splits_of(manifest: pd.DataFrame, labels: list[str], path: Path, *, multi_la
                 f"{path}: split: no labelled clip is in {name}; ingest more sources, or change section split of "
                 "params.yaml and ingest again"
             )
+        if not labels_of(clips):
+            raise UserError(
+                f"{path}: labels: no clip in {name} has any label, so that nothing can be ranked there; ingest more "
+                "sources, or change section split of params.yaml and ingest again"
+            )
         splits[name] = Split.of(clips.sort_values("clip_id", ignore_index=True), labels)
     if len(labels_of(splits["train"].clips)) < 2:
         raise UserError(f"{path}: split: train has clips of a single label; ingest more sources")

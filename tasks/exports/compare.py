@@ -3,6 +3,7 @@
 Legend: N clips, B clips of a batch, D features, K classes.
 """
 
+import math
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -125,7 +126,9 @@ def _outcome(
     accuracy, models_accuracy = (clips.score(each.probabilities_NK) for each in (answer, models))
     shift = shift_of(answer.embedding_ND, models.embedding_ND)
     reason = ""
-    if name == "int8" and models_accuracy - accuracy > params.int8_max_accuracy_drop:
+    if name == "int8" and math.isnan(models_accuracy):
+        reason = "no clip to compare on has any label, so that nobody knows how well it ranks them"
+    elif name == "int8" and models_accuracy - accuracy > params.int8_max_accuracy_drop:
         reason = (
             f"{clips.measure.name} on val falls from {models_accuracy:.3f} to {accuracy:.3f}, by more than "
             f"export.int8_max_accuracy_drop ({params.int8_max_accuracy_drop:g})"
@@ -141,7 +144,7 @@ def _outcome(
         not reason,
         reason,
         max_difference=round(max_difference, _DIGITS),
-        accuracy=round(accuracy, _DIGITS),
+        accuracy=None if math.isnan(accuracy) else round(accuracy, _DIGITS),
         shift=round(shift, _DIGITS),
         **vars(costs),
     )

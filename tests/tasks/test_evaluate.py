@@ -13,6 +13,7 @@ import torch
 import yaml
 
 from models.build import build_model
+from models.clips.label_sets import NOTHING, labels_in
 from models.clips.loader import ClipLoader
 from models.clips.manifest import read_manifest, write_manifest
 from models.errors import UserError
@@ -23,6 +24,7 @@ from tasks import evaluate as stage
 from tasks import layout
 from tasks.evaluate import evaluate
 from tasks.evaluation import classes
+from tasks.evaluation.clips import splits_of
 from tasks.params.quality import EvaluateParams
 from tasks.params.whole import BaseParams
 from tests.support.dataset import write_dataset
@@ -247,6 +249,15 @@ def test_what_cannot_be_measured_is_said(data: Path, model: Path, recorder: Reco
         with pytest.raises(UserError, match=message):
             evaluate(BASE, PARAMS, data=changed(data, folder, change), model=model, out=folder / "out")
         assert not (folder / "out").exists()
+
+
+def test_where_no_clip_of_the_test_has_any_label_the_split_is_named(data: Path):
+    manifest = read_manifest(data / "manifest.parquet")
+    is_test_N = manifest["split"] == "test"
+    manifest["label"] = manifest["label"].where(~is_test_N, NOTHING)
+    manifest["labels"] = [labels_in(text) for text in manifest["label"]]
+    with pytest.raises(UserError, match="no clip in test has any label"):
+        splits_of(manifest, ["left", "right"], data / "manifest.parquet", multi_label=True)
 
 
 def test_labels_cannot_break_out_of_the_page_that_dvc_makes(data: Path, recorder: Recorder, tmp_path: Path):

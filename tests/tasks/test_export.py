@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from models.build import build_model
+from models.clips.label_sets import NOTHING
 from models.clips.manifest import read_manifest, write_manifest
 from models.errors import UserError
 from models.exports.files import FILES
@@ -96,6 +97,23 @@ def test_what_differs_is_refused_with_its_reason(root, tmp_path, monkeypatch):
     assert clips_of(root).compared["label"].nunique() == 2
     found = compared({"torch": answering, "int8": wrong}, EASY, clips_of(root), root / layout.MODEL, tmp_path)
     assert found["int8"].accuracy == pytest.approx(1 - found["torch"].accuracy)
+
+
+def test_where_no_clip_has_a_label_int8_is_refused(root, tmp_path, monkeypatch):
+    monkeypatch.setattr("tasks.exports.compare.peak_memory_mb", lambda *_: 100.0)
+    for file in FILES.values():
+        (tmp_path / file).write_bytes(b"program")
+    manifest = read_manifest(root / layout.MANIFEST)
+    nothing = manifest.assign(label=NOTHING, labels=[[] for _ in range(len(manifest))])
+    write_manifest(nothing, tmp_path / "manifest.parquet")
+    model, _ = load_model(root / layout.MODEL)
+    clips = ExportClips(
+        tmp_path / "manifest.parquet", root / layout.DATA, LABELS, model.clip_input, num_train=5, num_compared=6, seed=0
+    )
+    answering = Answering(build_model(MODEL, 2, seed=0)).eval()
+    found = compared({"torch": answering, "int8": answering}, EASY, clips, root / layout.MODEL, tmp_path)
+    assert "no clip to compare on has any label" in found["int8"].reason
+    assert (found["torch"].accepted, found["torch"].accuracy) == (True, None)
 
 
 def test_clips_are_spread_over_sources_and_start_again_where_there_are_few(root):

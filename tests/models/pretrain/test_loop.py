@@ -1,3 +1,4 @@
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,11 +27,13 @@ class Noise:
     def __len__(self) -> int:
         return 2
 
-    def epoch(self, number: int) -> Iterator[tuple[Tensor, ...]]:
+    def epoch(self, number: int, *, first: int = 0) -> Iterator[tuple[Tensor, ...]]:
         self.epochs.append(number)
         generator = torch.Generator().manual_seed(number)
-        for size in (4, 1):
-            yield tuple(torch.randn(size, 3, 4, 32, 32, generator=generator) for _ in range(self._num_views))
+        for at, size in enumerate((4, 1)):
+            clips = tuple(torch.randn(size, 3, 4, 32, 32, generator=generator) for _ in range(self._num_views))
+            if at >= first:
+                yield clips
 
 
 def made(params: PretrainParams) -> Pretext:
@@ -62,6 +65,45 @@ def test_killed_after_any_epoch_it_ends_with_the_same_bytes(objective: str, tmp_
     assert views.epochs == [2]
     assert told == [1, 2, 3]
     assert tensors_digest(resumed.state_dict()) == tensors_digest(whole.state_dict())
+
+
+class AskingToStop(Noise):
+    """After some batches the process gets SIGTERM, while a step is under way."""
+
+    def __init__(self, num_views: int, after: int) -> None:
+        super().__init__(num_views)
+        self._left = after
+
+    def epoch(self, number: int, *, first: int = 0) -> Iterator[tuple[Tensor, ...]]:
+        for clips in super().epoch(number, first=first):
+            self._left -= 1
+            if not self._left:
+                signal.raise_signal(signal.SIGTERM)
+            yield clips
+
+
+@pytest.mark.parametrize("objective", FAMILIES)
+@pytest.mark.parametrize(("after", "progress"), [(1, (0, 1)), (2, (0, 2)), (3, (1, 1))])
+def test_asked_to_stop_within_an_epoch_it_ends_with_the_same_bytes(
+    objective: str, after: int, progress: tuple[int, int], tmp_path: Path
+) -> None:
+    params = PretrainParams(objective=objective, epochs=2, warmup_epochs=0.5, decoder_blocks=1, num_threads=1)
+    whole = made(params)
+    losses = pretrain(whole, Noise(whole.num_views), params, seed=5)
+    begun = made(params)
+    with pytest.raises(SystemExit) as ended:
+        pretrain(begun, AskingToStop(begun.num_views, after), params, seed=5, checkpoint=tmp_path)
+    assert ended.value.code == 143
+    assert sorted(path.name[:16] for path in tmp_path.iterdir())[-1] == "{:06d}-{:09d}".format(*progress)
+    resumed = made(params)
+    assert pretrain(resumed, Noise(whole.num_views), params, seed=5, checkpoint=tmp_path) == losses
+    assert tensors_digest(resumed.state_dict()) == tensors_digest(whole.state_dict())
+
+
+def test_a_checkpoint_is_written_within_an_epoch_once_it_is_due(tmp_path: Path) -> None:
+    params = PretrainParams(objective="masked", epochs=1, decoder_blocks=1, num_threads=1)
+    pretrain(made(params), Noise(1), params, seed=5, checkpoint=tmp_path, checkpoint_s=0.0)
+    assert sorted(path.name[:16] for path in tmp_path.iterdir()) == ["000000-000000002", "000001-000000000"]
 
 
 def test_a_rate_that_is_too_high_is_named() -> None:
