@@ -258,8 +258,7 @@ def _save(days: Sequence[Outputs], path: Path) -> None:
 
 
 def _right(outputs: Outputs) -> float:
-    predicted_N = np.array(outputs.labels, dtype=object)[outputs.probability_NK.argmax(1)]
-    return float((predicted_N == outputs.clips["label"].to_numpy()).mean())
+    return float((outputs.said() == outputs.clips["label"].to_numpy()).mean())
 
 
 def _drop(harm: Harm | None) -> str:

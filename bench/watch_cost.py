@@ -19,7 +19,7 @@ from tasks.statistics.label_shift import label_shift
 from tasks.statistics.mmd import mmd_fuse
 from tasks.statistics.sequential import advance, start_watch
 from tasks.statistics.source_days import Projection, SourceDay, fit_projection, source_days
-from tasks.statistics.thresholded_confidence import estimated_accuracy
+from tasks.statistics.thresholded_confidence import estimated_accuracy, negative_entropy
 from tasks.statistics.univariate import FACTS, compare_facts
 
 _NUM_FEATURES = 512
@@ -57,7 +57,9 @@ def _check(num_clips: int) -> None:
         "BBSD": lambda: bbsd(probability_NK, sources, probability_NK[::-1], others),
         "facts": lambda: compare_facts(facts, sources, facts, others),
         "label shift": lambda: label_shift(probability_NK, label_N, sources, probability_NK, others, names),
-        "estimated accuracy": lambda: estimated_accuracy(probability_NK, correct_N, sources, probability_NK, others),
+        "estimated accuracy": lambda: estimated_accuracy(
+            negative_entropy(probability_NK), correct_N, sources, negative_entropy(probability_NK), others
+        ),
         "what moved": lambda: diagnose(reference_ND, sources, window_ND, others),
         "the watch": lambda: _watched(projection, reference_ND, window_ND, sources, others),
     }

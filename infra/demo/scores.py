@@ -30,9 +30,8 @@ def score_version(name: str, version: int, shots: Sequence[Shot], now: datetime)
 def score(outputs: Outputs, shots: Sequence[Shot]) -> Score:
     """How often the most probable label is the true one."""
     shot_at = {(shot.source_id, shot.captured_at): shot for shot in shots}
-    predicted_N = np.array(outputs.labels, dtype=object)[outputs.probability_NK.argmax(1)]
     counts = {"right": 0, "clips": 0, "right_new": 0, "clips_new": 0}
-    for source, at, predicted in zip(outputs.clips["source_id"], outputs.clips["at"], predicted_N, strict=True):
+    for source, at, predicted in zip(outputs.clips["source_id"], outputs.clips["at"], outputs.said(), strict=True):
         shot = shot_at[source, at.to_pydatetime()]
         which = "_new" if shot.is_new else ""
         counts[f"clips{which}"] += 1

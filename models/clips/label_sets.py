@@ -67,6 +67,17 @@ def wanted_of(clips: pd.DataFrame, labels: Sequence[str]) -> NDArray[np.bool_]:
     return wanted_NK
 
 
+def texts_of(has_NK: NDArray[np.bool_], labels: Sequence[str]) -> list[str]:
+    """The set of each clip as text, where ``has_NK`` says which of ``labels`` it has."""
+    return [written(label for label, has in zip(labels, has_K, strict=True) if has) for has_K in has_NK.tolist()]
+
+
+def probability_of_sets(has_NK: NDArray[np.bool_], probability_NK: NDArray[np.floating]) -> NDArray[np.floating]:
+    """The probability that a clip has exactly the labels that ``has_NK`` says, were they independent of each other."""
+    found_N: NDArray[np.floating] = np.where(has_NK, probability_NK, 1.0 - probability_NK).prod(1)
+    return found_N
+
+
 def rarest_label(clips: pd.DataFrame) -> "pd.Series[str]":
     """Of each clip's labels the one that the fewest clips have; of a table that is not multi-label, its label."""
     if not is_multi_label(clips):
@@ -83,5 +94,10 @@ def known_to(clips: pd.DataFrame, labels: Sequence[str]) -> NDArray[np.bool_]:
     """Which of ``clips`` are labelled with nothing but ``labels``."""
     if not is_multi_label(clips):
         return clips["label"].isin(labels).to_numpy(bool)
-    known = {text: set(labels_in(text)) <= set(labels) for text in clips["label"].dropna().unique()}
-    return np.array([known.get(text, False) for text in clips["label"]], dtype=bool)
+    return are_sets_of(clips["label"], labels)
+
+
+def are_sets_of(texts: "pd.Series[str]", labels: Sequence[str]) -> NDArray[np.bool_]:
+    """Which of ``texts``, some of which may be missing, are sets of nothing but ``labels``."""
+    known = {text: set(labels_in(text)) <= set(labels) for text in texts.dropna().unique()}
+    return np.array([known.get(text, False) for text in texts], dtype=bool)

@@ -16,7 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from models.build import VideoModel, build_model
-from models.clips.label_sets import NOTHING, labels_in, written
+from models.clips.label_sets import NOTHING, labels_in, probability_of_sets, texts_of
 from models.errors import UserError
 from models.features import plain_features
 from models.inference import infer
@@ -245,9 +245,8 @@ def _predictions(
     for name, given_NK in given.items():
         split, probabilities_NK = splits[name], probabilities[name]
         table = split.clips[["clip_id", "source_id", "split", "label"]].assign(
-            predicted=_texts(given_NK, split.labels),
-            # Of exactly these labels, were labels independent of each other.
-            confidence=np.where(given_NK, probabilities_NK, 1.0 - probabilities_NK).prod(1),
+            predicted=texts_of(given_NK, split.labels),
+            confidence=probability_of_sets(given_NK, probabilities_NK),
             correct=(given_NK == split.wanted_NK).all(1),
             probabilities=list(probabilities_NK),
         )
@@ -255,14 +254,10 @@ def _predictions(
     return pd.concat(tables, ignore_index=True)
 
 
-def _texts(given_NK: NDArray[np.bool_], labels: list[str]) -> list[str]:
-    return [written(labels[at] for at in np.flatnonzero(given_K)) for given_K in given_NK]
-
-
 def _pairs(test: Split, given_NK: NDArray[np.bool_]) -> pd.DataFrame:
     """One row for each label that a clip has or was given: ``-`` stands against what was missed or is too much."""
     rows = []
-    for actual, predicted in zip(test.clips["label"], _texts(given_NK, test.labels), strict=True):
+    for actual, predicted in zip(test.clips["label"], texts_of(given_NK, test.labels), strict=True):
         has, got = labels_in(actual), labels_in(predicted)
         rows += [(label, label if label in got else NOTHING) for label in has]
         rows += [(NOTHING, label) for label in got if label not in has]

@@ -1,6 +1,6 @@
 """Which clips are most worth a person's time.
 
-Legend: N clips to choose from, M labelled clips, D features, K classes, S sources, B chosen.
+Legend: N clips to choose from, M labelled clips, D features, K classes or labels, S sources, B chosen.
 
 A clip is worth asking about where the model is unsure (margin, Scheffer et al. 2001; or entropy, both in Settles 2009,
 "Active Learning Literature Survey") and where nothing like it has been asked or labelled. Both at once is weighted
@@ -9,6 +9,10 @@ k-means++ seeding (Arthur & Vassilvitskii 2007): clips are drawn one after the o
 with the gradient's length apart from its direction, so that what is labelled already repels too; CLUE (Prabhu et al.
 2021, 2010.08666) weighs by uncertainty likewise for a world that shifted. Farthest-first choice (k-center) was left
 aside: it asks for outliers first.
+
+Where a clip may have several labels, the margin is that between yes and no to the label that the model is least sure of
+(Brinker 2006, "On Active Learning in Multi-label Classification"), and entropy the mean over labels. The probability
+that all labels are right would not tell clips apart: with many labels it is near zero for all.
 """
 
 from typing import Any, Literal
@@ -36,6 +40,7 @@ def choose(
     labelled_MD: NDArray[np.floating] | None = None,
     per_source: int | None = None,
     uncertainty: Literal["margin", "entropy"] = "margin",
+    several: bool = False,
     seed: int = 0,
 ) -> NDArray[np.int64]:
     """Choose at most ``budget`` clips.
@@ -52,6 +57,7 @@ def choose(
         per_source: Clips of one source, at most; by default twice the even share, or more where sources are too few or
             too small to fill the budget.
         uncertainty: ``margin`` of the two most probable classes, or ``entropy``.
+        several: Whether a clip may have any number of the labels, so that each has a yes and a no of its own.
         seed: Of the drawing.
 
     Returns:
@@ -63,11 +69,12 @@ def choose(
     """
     _, source_N = np.unique(np.asarray(source_N), return_inverse=True)
     labelled_MD = np.empty((0, embedding_ND.shape[1])) if labelled_MD is None else labelled_MD
-    _check(embedding_ND, probability_NK, source_N, labelled_MD, budget, per_source)
+    _check(embedding_ND, probability_NK, source_N, labelled_MD, budget, per_source, 1 if several else 2)
     left_S = np.bincount(source_N)
     left_S = np.minimum(left_S, _share(left_S, budget) if per_source is None else per_source)
     unit_ND, rng = _unit(embedding_ND), np.random.default_rng(seed)
-    worth_N = np.maximum(_uncertainty(probability_NK, uncertainty), _LEAST_UNCERTAINTY) ** 2
+    unsure_N = (_uncertainty_of_labels if several else _uncertainty)(probability_NK.astype(np.float64), uncertainty)
+    worth_N = np.maximum(unsure_N, _LEAST_UNCERTAINTY) ** 2
     nearest_N = _nearest(unit_ND, _unit(labelled_MD))
     chosen: list[int] = []
     while len(chosen) < budget:
@@ -91,9 +98,10 @@ def _check(
     labelled_MD: NDArray[np.floating],
     budget: int,
     per_source: int | None,
+    least_classes: int,
 ) -> None:
     num_clips = len(embedding_ND)
-    if len(probability_NK) != num_clips or len(source_N) != num_clips or probability_NK.shape[1] < 2:
+    if len(probability_NK) != num_clips or len(source_N) != num_clips or probability_NK.shape[1] < least_classes:
         raise ValueError(f"{embedding_ND.shape}, {probability_NK.shape} and {source_N.shape} do not fit")
     if embedding_ND.shape[1] != labelled_MD.shape[1]:
         raise ValueError(f"{embedding_ND.shape[1]} and {labelled_MD.shape[1]} features")
@@ -114,8 +122,7 @@ def _share(clips_S: NDArray[np.int64], budget: int) -> int:
     return share
 
 
-def _uncertainty(probability_NK: NDArray[np.floating], kind: str) -> NDArray[np.float64]:
-    probability_NK = probability_NK.astype(np.float64)
+def _uncertainty(probability_NK: NDArray[np.float64], kind: str) -> NDArray[np.float64]:
     if kind == "margin":
         second_N, first_N = np.partition(probability_NK, -2, axis=1)[:, -2:].T
         margin: NDArray[np.float64] = 1.0 - (first_N - second_N)
@@ -123,6 +130,15 @@ def _uncertainty(probability_NK: NDArray[np.floating], kind: str) -> NDArray[np.
     logs_NK = np.log(np.maximum(probability_NK, np.finfo(np.float64).tiny))
     entropy: NDArray[np.float64] = -(probability_NK * logs_NK).sum(1) / np.log(probability_NK.shape[1])
     return entropy
+
+
+def _uncertainty_of_labels(probability_NK: NDArray[np.float64], kind: str) -> NDArray[np.float64]:
+    """The same of yes and no to each label: that of the least sure label, or the mean entropy."""
+    of_label_KN = [
+        _uncertainty(np.stack([probability_N, 1.0 - probability_N], axis=1), kind) for probability_N in probability_NK.T
+    ]
+    unsure_N: NDArray[np.float64] = np.max(of_label_KN, axis=0) if kind == "margin" else np.mean(of_label_KN, axis=0)
+    return unsure_N
 
 
 def _unit(embedding_XD: NDArray[np.floating]) -> _Floats:

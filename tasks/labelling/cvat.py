@@ -4,13 +4,20 @@ import json
 import re
 from collections.abc import Sequence
 
+from models.clips.label_sets import NOTHING
 from tasks.report.environment import visible
 
 _FILM = re.compile(r"\d+-(?P<clip_id>.+)\.mp4")
 
 
-def raw_labels(labels: Sequence[str]) -> str:
-    """The labels of a project, as CVAT's constructor takes them ("Raw"): each is a tag."""
+def raw_labels(labels: Sequence[str], *, several: bool = False) -> str:
+    """The labels of a project, as CVAT's constructor takes them ("Raw"): each is a tag.
+
+    Args:
+        labels: That are offered.
+        several: Whether a clip may have several, or none of them: that is a tag too, as a film without one is not done.
+    """
+    labels = [*labels, NOTHING] if several else labels
     content = [{"name": visible(label), "type": "tag", "attributes": []} for label in labels]
     return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
 

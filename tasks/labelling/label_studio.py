@@ -13,38 +13,39 @@ from tasks.report.environment import visible
 _CHOICE, _VIDEO = "label", "video"
 
 
-def task(film: str, facts: dict[str, Any]) -> dict[str, Any]:
+def task(film: str, facts: dict[str, Any], predicted: Sequence[str]) -> dict[str, Any]:
     """A task to import, with what the model predicted filled in.
 
     Args:
         film: Path of the clip's file below Label Studio's document root.
         facts: Columns of the row in ``labels.csv``, as text.
+        predicted: The labels that the model gives the clip.
     """
+    chosen = {"from_name": _CHOICE, "to_name": _VIDEO, "type": "choices", "value": {"choices": list(predicted)}}
     return {
         "data": {_VIDEO: f"/data/local-files/?d={film}", **facts},
         "predictions": [
             {
                 "model_version": "videoloop",
                 "score": float(facts["confidence"]),
-                "result": [
-                    {
-                        "from_name": _CHOICE,
-                        "to_name": _VIDEO,
-                        "type": "choices",
-                        "value": {"choices": [facts["predicted"]]},
-                    }
-                ],
+                "result": [chosen] if predicted else [],
             }
         ],
     }
 
 
-def interface(labels: Sequence[str]) -> str:
-    """The labelling interface for video classification, as XML."""
+def interface(labels: Sequence[str], *, several: bool = False) -> str:
+    """The labelling interface for video classification, as XML.
+
+    Args:
+        labels: That are offered.
+        several: Whether a clip may have several, or none of them.
+    """
     view = ElementTree.Element("View")
     ElementTree.SubElement(view, "Video", name=_VIDEO, value=f"${_VIDEO}")
+    choice, required = ("multiple", "false") if several else ("single", "true")
     choices = ElementTree.SubElement(
-        view, "Choices", name=_CHOICE, toName=_VIDEO, choice="single", showInline="true", required="true"
+        view, "Choices", name=_CHOICE, toName=_VIDEO, choice=choice, showInline="true", required=required
     )
     for label in labels:
         ElementTree.SubElement(choices, "Choice", value=visible(label))

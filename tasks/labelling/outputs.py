@@ -3,8 +3,9 @@
 Legend: N clips, D features, K classes.
 """
 
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +14,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from models.clips.label_sets import are_sets_of, probability_of_sets, texts_of
 from models.errors import UserError
 from models.files import replacing
+from tasks.statistics.thresholds import given_labels
 
-_LABELS = b"videoloop.labels"
+_LABELS, _THRESHOLDS = b"videoloop.labels", b"videoloop.thresholds"
 _NOTE = "videoloop.note."
 _SEPARATOR = "\x1f"  # labels have no control characters
 _FACTS = ["clip_id", "source_id", "captured_at"]
@@ -30,7 +33,10 @@ SCHEMA = pa.schema(
         pa.field("probabilities", pa.list_(pa.float32()), nullable=False),
     ]
 )
-"""Its columns; the labels that ``probabilities`` are of, in order, are in the schema's metadata."""
+"""Its columns; the labels that ``probabilities`` are of, in order, are in the schema's metadata.
+
+So are the thresholds of a model that names any number of labels a clip.
+"""
 
 
 @dataclass(frozen=True)
@@ -42,17 +48,56 @@ class Outputs:
         embedding_ND: Of the clips, in the same order.
         probability_NK: Of the clips, in the same order.
         labels: Of the classes.
+        thresholds: The probability from which a clip has each label, where it may have any number of them; None where
+            it has one.
     """
 
     clips: pd.DataFrame
     embedding_ND: NDArray[np.float32]
     probability_NK: NDArray[np.float32]
     labels: list[str]
+    thresholds: tuple[float, ...] | None = None
+
+    @property
+    def names_several(self) -> bool:
+        """Whether the model names any number of labels a clip."""
+        return self.thresholds is not None
+
+    def given(self) -> NDArray[np.bool_]:
+        """Which labels it gives each clip, shape (N, K): the most probable one, or all that reach their thresholds."""
+        if self.thresholds is not None:
+            return given_labels(self.probability_NK, list(self.thresholds))
+        most_N = self.probability_NK.argmax(1)
+        given_NK: NDArray[np.bool_] = most_N[:, None] == np.arange(self.probability_NK.shape[1])
+        return given_NK
+
+    def said(self) -> NDArray[np.object_]:
+        """What it says of each clip, shape (N,), as the manifest's ``label`` would: a class, or a set as text."""
+        if self.names_several:
+            return np.array(texts_of(self.given(), self.labels), dtype=object)
+        said_N: NDArray[np.object_] = np.array(self.labels, dtype=object)[self.probability_NK.argmax(1)]
+        return said_N
+
+    def confidence(self) -> NDArray[np.floating]:
+        """The probability of what it says, shape (N,): of several labels of exactly these, were they independent."""
+        if self.names_several:
+            return probability_of_sets(self.given(), self.probability_NK)
+        confidence_N: NDArray[np.float32] = self.probability_NK.max(1)
+        return confidence_N
+
+    def has_known_label(self) -> NDArray[np.bool_]:
+        """Which clips have a label that the model knows, shape (N,); of a set all are known."""
+        texts = self.clips["label"]
+        return are_sets_of(texts, self.labels) if self.names_several else texts.isin(self.labels).to_numpy(bool)
 
     def part(self, wanted_N: NDArray[np.bool_] | NDArray[np.int64]) -> "Outputs":
         """The rows that a mask or indices name."""
-        clips = self.clips.loc[wanted_N].reset_index(drop=True)
-        return Outputs(clips, self.embedding_ND[wanted_N], self.probability_NK[wanted_N], self.labels)
+        return replace(
+            self,
+            clips=self.clips.loc[wanted_N].reset_index(drop=True),
+            embedding_ND=self.embedding_ND[wanted_N],
+            probability_NK=self.probability_NK[wanted_N],
+        )
 
 
 def write_outputs(
@@ -75,7 +120,10 @@ def write_outputs(
         *(pa.array(ordered.clips[field.name], field.type, from_pandas=True) for field in more),
     ]
     metadata = {f"{_NOTE}{key}".encode(): value.encode() for key, value in (notes or {}).items()}
-    schema = schema.with_metadata(metadata | {_LABELS: _SEPARATOR.join(outputs.labels).encode()})
+    metadata |= {_LABELS: _SEPARATOR.join(outputs.labels).encode()}
+    if outputs.thresholds is not None:
+        metadata |= {_THRESHOLDS: json.dumps(outputs.thresholds).encode()}
+    schema = schema.with_metadata(metadata)
     with replacing(path) as temporary:
         pq.write_table(pa.Table.from_arrays(columns, schema=schema), temporary, compression="zstd")
 
@@ -109,14 +157,18 @@ def read_outputs(path: Path, *, more: Sequence[pa.Field] = ()) -> Outputs:
     expected = [*SCHEMA.names, *(field.name for field in more)]
     if missing := [name for name in expected if name not in table.column_names]:
         raise UserError(f"{path}: column {missing[0]} is missing; expected are {', '.join(expected)}")
-    labels = (table.schema.metadata or {}).get(_LABELS, b"").decode().split(_SEPARATOR)
+    metadata: dict[bytes, bytes] = table.schema.metadata or {}
+    labels = metadata.get(_LABELS, b"").decode().split(_SEPARATOR)
+    thresholds = tuple(json.loads(metadata[_THRESHOLDS])) if _THRESHOLDS in metadata else None
     clips = table.select([*_FACTS, *(field.name for field in more)]).to_pandas()
     if (repeated := clips["clip_id"].duplicated()).any():
         raise UserError(f"{path}: clip {clips.loc[repeated, 'clip_id'].iloc[0]} is there twice; write it anew")
     probability_NK = _matrix(table["probabilities"], path)
     if probability_NK.shape[1] != len(labels) and len(clips):
         raise UserError(f"{path}: {probability_NK.shape[1]} probabilities for {len(labels)} labels; write it anew")
-    return Outputs(clips, _matrix(table["embedding"], path), probability_NK, labels)
+    if thresholds is not None and len(thresholds) != len(labels):
+        raise UserError(f"{path}: {len(thresholds)} thresholds for {len(labels)} labels; write it anew")
+    return Outputs(clips, _matrix(table["embedding"], path), probability_NK, labels, thresholds)
 
 
 def _lists(matrix_NX: NDArray[np.floating]) -> pa.ListArray:

@@ -127,9 +127,8 @@ def pseudo_label(outputs: Outputs, data: Path, threshold: float, split: SplitPar
     """
     if not np.isfinite(outputs.probability_NK).all():
         raise UserError("a probability is not a finite number; run the model on the clips again")
-    sure_N = outputs.probability_NK.max(1) >= threshold
-    classes = np.array(outputs.labels, object)[outputs.probability_NK.argmax(1)]
-    by_model = pd.Series(classes[sure_N], outputs.clips.loc[sure_N, "clip_id"])
+    sure_N = outputs.confidence() >= threshold
+    by_model = pd.Series(outputs.said()[sure_N], outputs.clips.loc[sure_N, "clip_id"])
     with alone_in(data):
         clips = known = read_manifest(data / MANIFEST.name)
         if is_multi_label(known) and len(by_model):

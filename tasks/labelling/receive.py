@@ -122,13 +122,14 @@ def _read(path: Path, several: bool) -> list[_Answer]:
         raise UserError(
             f"{path}: there is no such file; give labels.csv of a request, or Label Studio's or CVAT's export"
         )
+    how = f"name all of its labels, as run|walk, write {NOTHING} where it has none" if several else "name a class"
     if path.suffix.lower() == ".csv":
         found = [
             _Answer(
                 f"{path}: row {row.number}",
                 plain(row.cells.get("clip_id", "")),
                 _in_cell(row.cells.get("label", ""), several),
-                f"name a class, write {SKIP} where nobody can tell, or delete the row",
+                f"{how}, write {SKIP} where nobody can tell, or delete the row",
             )
             for row in read_rows(path, ("clip_id", "label"))
         ]
@@ -194,6 +195,8 @@ class _Labels:
         Raises:
             UserError: It is none that may come.
         """
+        if self.several and text == NOTHING:  # CVAT has it as a tag
+            return NOTHING
         for form in map(_form, (text, plain(text))):
             if form in self._by_form:
                 return self._by_form[form]

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from models.clips.label_sets import is_multi_label
+from models.clips.label_sets import NOTHING, SEPARATOR, is_multi_label
 from models.clips.manifest import PSEUDO, labels_of, read_manifest
 from models.clips.shards import ClipStore
 from models.errors import UserError
@@ -38,15 +38,22 @@ _WORTH = "chosen.json"
 _NUMBER = "number.json"
 _MOST_GUESSES = 3
 _FRAMES = 6
+_IN_TABLE = f"name each clip's class in the column label ({SKIP} where nobody can tell)"
+_SEVERAL_IN_TABLE = (
+    f"name each clip's labels in the column label, with {SEPARATOR} between them ({NOTHING} where it shows none of "
+    f"them, {SKIP} where nobody can tell)"
+)
+_TAG = "tag any frame of each with its class"
+_SEVERAL_TAGS = f"tag any frames of each with its labels, or with {NOTHING} where it shows none of them"
 _README = (
-    "1. Open contact_sheet.html beside labels.csv, name each clip's class in the column label "
-    f"({SKIP} where nobody can tell), save as CSV, and run: videoloop label receive PATH/labels.csv",
+    "1. Open contact_sheet.html beside labels.csv, {in_table}, save as CSV, and run: videoloop label receive "
+    "PATH/labels.csv",
     "2. Or in Label Studio, with LABEL_STUDIO_LOCAL_FILES_SERVING_ENABLED=true and "
     "LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT=(the folder that holds this one): use label_studio.xml as the labelling "
     "interface, add clips/ as local storage, import label_studio.json, export as JSON, and run: "
     "videoloop label receive PATH/EXPORT.json",
     "3. Or in CVAT: make a project whose raw labels are cvat_labels.json and in it, by Create multi tasks, one task a "
-    "film of clips/; tag any frame of each with its class; export the project's annotations as CVAT for images 1.1, "
+    "film of clips/; {tag}; export the project's annotations as CVAT for images 1.1, "
     "unpack them, and run: videoloop label receive PATH/annotations.xml",
     "4. All rows are taken or none, and what is wrong is said with its row. "
     "To send a part, delete the rows that are not done.",
@@ -62,7 +69,11 @@ class Question:
         clip_id: Which clip it is.
         source_id: Where it comes from.
         captured_at: When it was recorded, where that is known.
-        guesses: What the model makes of it: label and probability, the most probable first.
+        guesses: What the model makes of it: label and probability, those that it gives the clip and then others, the
+            most probable first.
+        predicted: What it says of the clip: a class, or a set of labels as text.
+        confidence: How probable it is that this is right.
+        num_given: How many of ``guesses`` it gives the clip.
         shard: Where its frames are.
         row: Where its frames are.
     """
@@ -72,6 +83,9 @@ class Question:
     source_id: str
     captured_at: datetime | None
     guesses: tuple[tuple[str, float], ...]
+    predicted: str
+    confidence: float
+    num_given: int
     shard: str
     row: int
 
@@ -79,6 +93,11 @@ class Question:
     def film(self) -> str:
         """The clip's file within the folder."""
         return f"clips/{film_name(self.number, self.clip_id)}"
+
+    @property
+    def given(self) -> list[str]:
+        """The labels that the model gives the clip."""
+        return [label for label, _ in self.guesses[: self.num_given]]
 
     @property
     def captured(self) -> str:
@@ -140,15 +159,15 @@ def request(
         labels: Classes to offer; by default those of the dataset and of the model.
 
     Raises:
-        UserError: There is nothing to ask about, clips may have several labels, features are not finite numbers, or a
-            shard is damaged.
+        UserError: There is nothing to ask about, the model names several labels a clip and clips have one or the other
+            way round, features are not finite numbers, or a shard is damaged.
     """
     manifest = read_manifest(data / MANIFEST.name)
-    if is_multi_label(manifest):
+    if is_multi_label(manifest) != outputs.names_several:
+        has, names = ("may have several labels", "one") if is_multi_label(manifest) else ("have one label", "several")
         raise UserError(
-            f"{data / MANIFEST.name}: which clips to ask about is chosen among clips of one label each, and these may "
-            "have several (ingest.multi_label); choose clips yourself, and give their labels to `videoloop label "
-            "receive` or in a table to `videoloop ingest`"
+            f"{data / MANIFEST.name}: clips {has} (ingest.multi_label), and the model that saw them names {names} a "
+            "clip; let a model of this dataset see them"
         )
     everything, labelled = _open(outputs, manifest, data)
     known_MD = labelled.embedding_ND if usual_MD is None else np.concatenate([labelled.embedding_ND, usual_MD])
@@ -163,11 +182,13 @@ def request(
     chosen, drawn = everything.part(np.concatenate([drawn_B, chosen_B])), len(drawn_B)
     questions = _questions(chosen, manifest)
     offered = list(labels) or sorted({*labels_of(manifest), *outputs.labels})
-    folder = out / f"request-{_key(questions, offered)}"
+    folder = out / f"request-{_key(questions, offered, outputs.names_several)}"
     with alone_in(out):
         if new := not folder.exists():
             with replacing_folder(folder) as unfinished:
-                _write(questions, offered, ClipStore(data / SHARDS.name), folder.name, unfinished)
+                _write(
+                    questions, offered, outputs.names_several, ClipStore(data / SHARDS.name), unfinished, folder.name
+                )
                 worth = [question.clip_id for question in questions[drawn:]]
                 (unfinished / _WORTH).write_text(json.dumps(worth), encoding="utf-8")
                 numbered = {"number": 1 + _last_number(out), "clips": [question.clip_id for question in questions]}
@@ -245,6 +266,7 @@ def _most_worth(
             labelled_MD=np.concatenate([known_MD, everything.embedding_ND[asked_B]]),
             per_source=per_source,
             uncertainty=uncertainty,
+            several=everything.names_several,
             seed=seed,
         )
         asked_B = np.concatenate([asked_B, left_N[chosen]])
@@ -259,33 +281,50 @@ def _questions(chosen: Outputs, manifest: pd.DataFrame) -> list[Question]:
             row["clip_id"],
             row["source_id"],
             None if pd.isna(row["captured_at"]) else row["captured_at"],
-            tuple(
-                (chosen.labels[at], float(probability_K[at]))
-                for at in (-probability_K).argsort(kind="stable")[:_MOST_GUESSES]
-            ),
+            _guesses(chosen.labels, probability_K, given_K),
+            predicted,
+            float(confidence),
+            int(given_K.sum()),
             row["shard"],
             int(row["row"]),
         )
-        for number, (row, probability_K) in enumerate(zip(rows, chosen.probability_NK, strict=True), start=2)
+        for number, (row, probability_K, given_K, predicted, confidence) in enumerate(
+            zip(rows, chosen.probability_NK, chosen.given(), chosen.said(), chosen.confidence(), strict=True), start=2
+        )
     ]
 
 
-def _key(questions: Sequence[Question], labels: Sequence[str]) -> str:
-    content = [[question.clip_id, question.guesses] for question in questions]
+def _guesses(
+    labels: Sequence[str], probability_K: NDArray[np.floating], given_K: NDArray[np.bool_]
+) -> tuple[tuple[str, float], ...]:
+    order = np.lexsort((-probability_K, ~given_K))[: max(_MOST_GUESSES, int(given_K.sum()))]
+    return tuple((labels[at], float(probability_K[at])) for at in order)
+
+
+def _key(questions: Sequence[Question], labels: Sequence[str], several: bool) -> str:
+    shown = [(question.predicted,) if several else () for question in questions]
+    content = [[question.clip_id, question.guesses, *more] for question, more in zip(questions, shown, strict=True)]
     return hashlib.sha256(json.dumps([_FORMAT, list(labels), content]).encode()).hexdigest()[:12]
 
 
-def _write(questions: Sequence[Question], labels: Sequence[str], store: ClipStore, name: str, folder: Path) -> None:
+def _write(
+    questions: Sequence[Question], labels: Sequence[str], several: bool, store: ClipStore, folder: Path, name: str
+) -> None:
     (folder / "clips").mkdir()
     for question in questions:
         write_film(store, question.shard, question.row, folder / question.film)
-    (folder / "contact_sheet.html").write_text(_page(questions, labels, store), encoding="utf-8")
+    (folder / "contact_sheet.html").write_text(_page(questions, labels, several, store), encoding="utf-8")
     write_text(table_text(COLUMNS, map(_row, questions)), folder / "labels.csv")
-    tasks = [label_studio.task(f"{name}/{question.film}", _facts(question)) for question in questions]
+    tasks = [
+        label_studio.task(f"{name}/{question.film}", _facts(question), list(map(visible, question.given)))
+        for question in questions
+    ]
     (folder / "label_studio.json").write_text(json.dumps(tasks, indent=1, ensure_ascii=False), encoding="utf-8")
-    (folder / "label_studio.xml").write_text(label_studio.interface(labels), encoding="utf-8")
-    (folder / "cvat_labels.json").write_text(cvat.raw_labels(labels), encoding="utf-8")
-    (folder / "README.txt").write_text("\n".join(_README) + "\n", encoding="utf-8")
+    (folder / "label_studio.xml").write_text(label_studio.interface(labels, several=several), encoding="utf-8")
+    (folder / "cvat_labels.json").write_text(cvat.raw_labels(labels, several=several), encoding="utf-8")
+    how = {"in_table": _SEVERAL_IN_TABLE, "tag": _SEVERAL_TAGS} if several else {"in_table": _IN_TABLE, "tag": _TAG}
+    readme = "".join(f"{line.format(**how)}\n" for line in _README)
+    (folder / "README.txt").write_text(readme, encoding="utf-8")
 
 
 def _row(question: Question) -> dict[str, str]:
@@ -294,17 +333,16 @@ def _row(question: Question) -> dict[str, str]:
 
 
 def _facts(question: Question) -> dict[str, Any]:
-    label, probability = question.guesses[0]
     return {
         "clip_id": question.clip_id,
         "source_id": visible(question.source_id),
         "captured_at": question.captured,
-        "predicted": visible(label),
-        "confidence": f"{probability:.4f}",
+        "predicted": visible(question.predicted),
+        "confidence": f"{question.confidence:.4f}",
     }
 
 
-def _page(questions: Sequence[Question], labels: Sequence[str], store: ClipStore) -> str:
+def _page(questions: Sequence[Question], labels: Sequence[str], several: bool, store: ClipStore) -> str:
     width = frame_width(_FRAMES * len(questions))
     asked = [
         (question, contact_sheet(store, question.shard, question.row, columns=_FRAMES, rows=1, width=width))
@@ -312,4 +350,6 @@ def _page(questions: Sequence[Question], labels: Sequence[str], store: ClipStore
     ]
     template = page_environment(Path(__file__).parent).get_template("request.html.j2")
     sources = len({question.source_id for question in questions})
-    return template.render(asked=asked, labels=labels, sources=sources, skip=SKIP)
+    return template.render(
+        asked=asked, labels=labels, several=several, separator=SEPARATOR, nothing=NOTHING, sources=sources, skip=SKIP
+    )

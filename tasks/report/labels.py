@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from models.clips.label_sets import wanted_of
+from models.clips.label_sets import probability_of_sets, wanted_of
 from tasks.report.results import Round
 from tasks.statistics.bootstrap import Interval
 
@@ -60,12 +60,9 @@ def average_precisions(found: Round) -> list[tuple[str, Interval, int]]:
     return sorted(rows, key=lambda row: row[1].estimate)
 
 
-def probability_of_truth(predictions: pd.DataFrame, labels: list[str]) -> NDArray[np.float64]:
+def probability_of_truth(predictions: pd.DataFrame, labels: list[str]) -> NDArray[np.floating]:
     """Of exactly the labels that each clip has, were labels independent of each other."""
     if predictions.empty:
         return np.empty(0)
     probability_NK = np.stack(list(predictions["probabilities"])).astype(np.float64)
-    found_N: NDArray[np.float64] = np.where(wanted_of(predictions, labels), probability_NK, 1.0 - probability_NK).prod(
-        1
-    )
-    return found_N
+    return probability_of_sets(wanted_of(predictions, labels), probability_NK)

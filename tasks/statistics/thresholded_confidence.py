@@ -4,8 +4,8 @@ Legend: N clips of a side, K classes, R resamples, S sources.
 
 Average thresholded confidence (Garg, Balakrishnan, Lipton, Neyshabur & Sedghi 2022, "Leveraging Unlabeled Data to
 Predict Out-of-Distribution Performance", 2201.04234): the threshold above which as many clips of the reference lie as
-the champion gets right; the share of the window's clips above it estimates its accuracy there. The score is negative
-entropy.
+the champion gets right; the share of the window's clips above it estimates its accuracy there. The score of an answer
+of one class is negative entropy.
 
 The interval is that of bootstrap.py: Student's, on the logit scale, from the standard error over resamples of whole
 sources, of reference and window alike. It holds what comes from having few sources, not that confidence may mislead in
@@ -59,10 +59,10 @@ class EstimatedAccuracy:
 
 
 def estimated_accuracy(
-    reference_NK: ArrayLike,
+    reference_score_N: ArrayLike,
     reference_correct_N: ArrayLike,
     reference_sources: Sequence[Any] | NDArray[Any],
-    window_NK: ArrayLike,
+    window_score_N: ArrayLike,
     window_sources: Sequence[Any] | NDArray[Any],
     *,
     resamples: int = 1000,
@@ -73,10 +73,11 @@ def estimated_accuracy(
     """Estimate the champion's accuracy on the window.
 
     Args:
-        reference_NK: Softmax outputs on the reference, which the champion did not train on.
+        reference_score_N: How certain the champion is of its answer to each clip of the reference, which it did not
+            train on; on any scale that grows, such as :func:`negative_entropy`.
         reference_correct_N: Whether each is right.
         reference_sources: The source of each.
-        window_NK: Softmax outputs on the window.
+        window_score_N: The same of the window.
         window_sources: The source of each.
         resamples: Bootstrap resamples.
         confidence: Such as 0.95.
@@ -84,16 +85,16 @@ def estimated_accuracy(
         seed: Of the resampling and of the splits.
 
     Raises:
-        UserError: A probability is not finite, or lengths or classes differ.
+        UserError: A score is not finite, or lengths differ.
     """
-    sides = two_sides(reference_NK, window_NK, "softmax")
+    sides = two_sides(reference_score_N, window_score_N, "confidence")
     if isinstance(sides, Abstained):
         return sides
     correct_N = np.asarray(reference_correct_N, bool)
     _, reference_source_N = np.unique(np.asarray(reference_sources), return_inverse=True)
     _, window_source_N = np.unique(np.asarray(window_sources), return_inverse=True)
     if not len(correct_N) == len(reference_source_N) == len(sides[0]) or len(window_source_N) != len(sides[1]):
-        raise UserError("softmax: clips, answers and sources differ in number; give one of each a clip")
+        raise UserError("confidence: clips, answers and sources differ in number; give one of each a clip")
     reference = _Scored.of(sides[0], reference_source_N)
     correct_N = correct_N[reference.order_N]
     window = _Scored.of(sides[1], window_source_N)
@@ -126,12 +127,19 @@ def estimated_accuracy(
     )
 
 
+def negative_entropy(probability_NK: NDArray[np.floating]) -> _Floats:
+    """How certain an answer of one class is, from the probabilities of all."""
+    probability_NK = probability_NK.astype(np.float64)
+    score_N: _Floats = xlogy(probability_NK, probability_NK).sum(1)
+    return score_N
+
+
 @dataclass(frozen=True)
 class _Scored:
     """Clips of one side, the most confident first.
 
     Attributes:
-        score_N: Negative entropy.
+        score_N: How certain their answers are.
         source_N: Index of each clip's source.
         order_N: Where each clip was before.
     """
@@ -141,11 +149,9 @@ class _Scored:
     order_N: NDArray[np.int64]
 
     @classmethod
-    def of(cls, probability_NK: NDArray[np.floating], source_N: NDArray[np.int64]) -> "_Scored":
-        probability_NK = probability_NK.astype(np.float64)
-        score_N = xlogy(probability_NK, probability_NK).sum(1)
+    def of(cls, score_N: NDArray[np.floating], source_N: NDArray[np.int64]) -> "_Scored":
         order_N = np.argsort(-score_N, kind="stable")
-        return cls(score_N[order_N], source_N[order_N], order_N)
+        return cls(score_N[order_N].astype(np.float64), source_N[order_N], order_N)
 
 
 def _unfit(reference: _Scored, correct_N: NDArray[np.bool_], num_sources: int) -> str | None:

@@ -32,17 +32,18 @@ def adopt(
         How many were not in the dataset before.
 
     Raises:
-        UserError: The dataset or what came in is damaged, or another process writes here.
+        UserError: The dataset or what came in is damaged, the dataset was made with another ``ingest.multi_label``, or
+            another process writes here.
     """
     recipe = Recipe.of(ingest)
-    incoming = incoming_folder(recipe)
+    incoming = incoming_folder(recipe, multi_label=ingest.multi_label)
     if not (incoming / MANIFEST.name).exists():
         return 0
     came_in, by_person = read_manifest(incoming / MANIFEST.name), read_label_table(data.parent / PERSON_LABELS.name)
     if wanted is None:
         wanted = {*by_person, *came_in.loc[came_in["label"].notna(), "clip_id"]}
     with alone_in(data):
-        known = known_clips(data)
+        known = known_clips(data, multi_label=ingest.multi_label)
         new = came_in[came_in["clip_id"].isin(list(wanted)) & ~came_in["clip_id"].isin(known["clip_id"])]
         if new.empty:
             return 0
@@ -64,7 +65,7 @@ def adopt(
 
 def named_in(text: str, ingest: IngestParams) -> set[str]:
     """The identities of clips that came in and that ``text``, such as a filled-in labelling request, names."""
-    incoming = incoming_folder(Recipe.of(ingest))
+    incoming = incoming_folder(Recipe.of(ingest), multi_label=ingest.multi_label)
     if not (incoming / MANIFEST.name).exists():
         return set()
     return {clip_id for clip_id in read_manifest(incoming / MANIFEST.name)["clip_id"] if clip_id in text}

@@ -1,6 +1,6 @@
 """The champion, its reference, and how it wants its video: all checked against what was registered."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,7 @@ from tasks.registry.serving import Preprocessing
 from tasks.registry.trust import verified_files, verified_model
 from tasks.video.clips import Recipe
 from tasks.watch.outputs import read_watched
+from tasks.watch.place import incoming_folder
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Champion:
         labels: Its classes, in order.
         recipe: How its video was taken in, and how incoming video has to be.
         clip_ids: The labelled clips that it was made with.
-        multi_label: Whether it names any number of labels a clip.
+        thresholds: The probability from which it gives a clip each label, where it names any number of them; else None.
     """
 
     name: str
@@ -38,7 +39,17 @@ class Champion:
     labels: list[str]
     recipe: Recipe
     clip_ids: frozenset[str]
-    multi_label: bool = False
+    thresholds: tuple[float, ...] | None = None
+
+    @property
+    def multi_label(self) -> bool:
+        """Whether it names any number of labels a clip."""
+        return self.thresholds is not None
+
+    @property
+    def incoming(self) -> Path:
+        """Where video that came in for it lies."""
+        return incoming_folder(self.recipe, multi_label=self.multi_label)
 
 
 def champion_of(name: str) -> Champion:
@@ -80,8 +91,8 @@ def watched_version(name: str, version: int) -> Champion:
     clip_ids = read_clip_ids(folder) if (folder / CLIPS).exists() else frozenset()
     card = read_card(folder)
     recipe = Preprocessing.read(folder / PREPROCESSING).recipe
-    weights, multi_label = card["weights_sha256"], card_is_multi_label(card)
-    return Champion(name, version, folder, weights, card["labels"], recipe, clip_ids, multi_label)
+    thresholds = tuple(card["thresholds"]) if card_is_multi_label(card) else None
+    return Champion(name, version, folder, card["weights_sha256"], card["labels"], recipe, clip_ids, thresholds)
 
 
 def reference_of(champion: Champion) -> Outputs:
@@ -103,4 +114,4 @@ def reference_of(champion: Champion) -> Outputs:
         raise UserError(f"the reference of {name} was made by another model (weights {weights[:12]}); {remedy}")
     if not (np.isfinite(reference.embedding_ND).all() and np.isfinite(reference.probability_NK).all()):
         raise UserError(f"the reference of {name} has values that are not finite; {remedy}")
-    return reference
+    return replace(reference, thresholds=champion.thresholds)

@@ -127,10 +127,12 @@ class Mix(_Record):
     Attributes:
         changed: Classes whose interval excludes 1, the most changed first.
         says: Why nothing can be said, if so.
+        unknown: Where a clip may have several labels, those of which alone nothing can be said.
     """
 
     changed: tuple[Frequency, ...] = ()
     says: str = ""
+    unknown: tuple[str, ...] = ()
 
     @property
     def sentence(self) -> str:
@@ -141,7 +143,10 @@ class Mix(_Record):
             f"{one.label} {one.times.estimate:.1f} x as often ({one.times.low:.1f} to {one.times.high:.1f})"
             for one in self.changed
         ]
-        return f"Class mix in the window, estimated: {', '.join(told)}" if told else ""
+        if not told:
+            return ""
+        more = f"; of {', '.join(self.unknown)} nothing can be said" if self.unknown else ""
+        return f"Class mix in the window, estimated: {', '.join(told)}{more}"
 
 
 class Inherited(_Record):

@@ -1,6 +1,6 @@
 """What has become of the champion's accuracy on a part of the window.
 
-Legend: N clips, K classes.
+Legend: N clips.
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from tasks.labelling.outputs import Outputs
 from tasks.params.watch import WatchParams
 from tasks.statistics.harm import measured_drop
 from tasks.statistics.outcome import Abstained
-from tasks.statistics.thresholded_confidence import estimated_accuracy
+from tasks.statistics.thresholded_confidence import estimated_accuracy, negative_entropy
 from tasks.watch.findings import UNSEEN, Figure, Harm
 from tasks.watch.strata import stands_for, unseen
 
@@ -33,10 +33,10 @@ def harm_in(
         seed: Of every random choice.
     """
     estimated = estimated_accuracy(
-        held_out.probability_NK,
+        _certainty(held_out),
         _right(held_out),
         held_out.clips["source_id"].to_numpy(),
-        part.probability_NK,
+        _certainty(part),
         part.clips["source_id"].to_numpy(),
         **_bootstrap(params, seed),
     )
@@ -107,10 +107,17 @@ def _bootstrap(params: WatchParams, seed: int) -> dict[str, Any]:
 
 
 def _right(outputs: Outputs) -> NDArray[np.bool_]:
-    """Whether the champion is right; about a class that it does not know it never is."""
-    predicted_N = np.array(outputs.labels, dtype=object)[outputs.probability_NK.argmax(1)]
-    right_N: NDArray[np.bool_] = predicted_N == outputs.clips["label"].to_numpy()
+    """Whether the champion is right, of several labels about all; about a class that it does not know it never is."""
+    right_N: NDArray[np.bool_] = outputs.said() == outputs.clips["label"].to_numpy()
     return right_N
+
+
+def _certainty(outputs: Outputs) -> NDArray[np.floating]:
+    """The score whose threshold estimates accuracy: of a class negative entropy, of a set of labels its probability.
+
+    What a threshold other than one half makes of a probability, entropy does not see.
+    """
+    return outputs.confidence() if outputs.names_several else negative_entropy(outputs.probability_NK)
 
 
 def _figure(interval: Any) -> Figure:

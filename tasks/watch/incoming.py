@@ -27,7 +27,7 @@ from tasks.settings import main_checkout
 from tasks.sources.address import Source
 from tasks.watch.champion import Champion
 from tasks.watch.outputs import FACTS, outputs_of
-from tasks.watch.place import incoming_folder, watch_folder
+from tasks.watch.place import watch_folder
 
 logger = logging.getLogger(__name__)
 
@@ -38,10 +38,11 @@ def take_in(champion: Champion, source: Source, params: IngestParams, *, has_lab
     """Bring the new video of ``source`` in; what was there before stays.
 
     Args:
-        champion: Says how video is stored.
+        champion: Says how video is stored, and whether a clip may have several labels.
         source: A folder per source, or a table whose column ``label`` may be missing or have gaps; with
             ``has_labels`` a folder per class; of this machine or in a bucket.
-        params: Says how many clips a shard has, what decoding may cost, and how a bucket is read.
+        params: Says how many clips a shard has, what decoding may cost, how a bucket is read, and what separates the
+            labels of a clip.
         has_labels: Whether the first folder's name is a class.
 
     Returns:
@@ -52,13 +53,15 @@ def take_in(champion: Champion, source: Source, params: IngestParams, *, has_lab
     """
     if isinstance(source, Path) and not source.exists():
         raise UserError(f"{source}: there is no such file or folder; name where incoming video lies")
-    data, recipe = incoming_folder(champion.recipe), vars(champion.recipe)
+    data, recipe = champion.incoming, vars(champion.recipe)
     try:
         found = ingest(
             source,
             data,
             IngestParams(
                 **recipe,
+                multi_label=champion.multi_label,
+                label_separator=params.label_separator,
                 clips_per_shard=params.clips_per_shard,
                 limits=params.limits,
                 windows=params.windows,
@@ -82,7 +85,7 @@ def came_in(champion: Champion, now: datetime) -> pd.DataFrame:
     What was not there the last time arrived ``now``. Labels that people gave (``person_labels.csv`` of the checkout)
     are on it.
     """
-    data = incoming_folder(champion.recipe)
+    data = champion.incoming
     if not (data / MANIFEST.name).exists():
         none: dict[str, list[object]] = {column: [] for column in (*SCHEMA.names, "timed")}
         return pd.DataFrame(none).assign(at=pd.Series([], dtype="datetime64[us, UTC]"))
@@ -108,11 +111,15 @@ def seen_by(champion: Champion, clips: pd.DataFrame) -> Outputs:
         known = made if known is None else _joined([known, made])
     if known is None:
         empty = np.empty((0, 0), np.float32)
-        return Outputs(clips.reset_index(drop=True), empty, empty, champion.labels)
+        return Outputs(clips.reset_index(drop=True), empty, empty, champion.labels, champion.thresholds)
     place_of = {clip_id: place for place, clip_id in enumerate(known.clips["clip_id"])}
     rows_N = np.array([place_of[clip_id] for clip_id in clips["clip_id"]], np.int64)
     return Outputs(
-        clips.reset_index(drop=True), known.embedding_ND[rows_N], known.probability_NK[rows_N], champion.labels
+        clips.reset_index(drop=True),
+        known.embedding_ND[rows_N],
+        known.probability_NK[rows_N],
+        champion.labels,
+        champion.thresholds,
     )
 
 
@@ -125,7 +132,7 @@ def facts_of(clips: pd.DataFrame) -> dict[str, np.ndarray]:
 def _embedded(champion: Champion, clips: pd.DataFrame) -> Outputs:
     model, _ = load_model(champion.folder)
     model.to("cuda" if torch.cuda.is_available() else "cpu")
-    return outputs_of(model, champion.labels, incoming_folder(champion.recipe), clips)
+    return outputs_of(model, champion.labels, champion.incoming, clips)
 
 
 def _cached(cache: Path) -> Outputs | None:
@@ -146,6 +153,7 @@ def _joined(parts: list[Outputs]) -> Outputs:
         np.concatenate([part.embedding_ND for part in parts]),
         np.concatenate([part.probability_NK for part in parts]),
         parts[0].labels,
+        parts[0].thresholds,
     )
 
 

@@ -25,7 +25,7 @@ from tasks.watch.incoming import facts_of
 from tasks.watch.memory import Memory
 from tasks.watch.mix import class_mix
 from tasks.watch.moved import moved_most
-from tasks.watch.strata import is_labelled, may_teach, splits_of_sources
+from tasks.watch.strata import may_teach, splits_of_sources
 from tasks.watch.window import Window, since_change
 
 _DIGITS = 6
@@ -152,11 +152,11 @@ class _Compared:
             name=name,
             sources=sources,
             clips=len(part.clips),
-            labelled=int(is_labelled(part).sum()),
+            labelled=int(part.has_known_label().sum()),
             evidence=round(evidence, _DIGITS),
             limit=self.state.limit,
             since=since,
-            teaching=int((is_labelled(harmed) & may_teach(harmed, self.splits)).sum()),
+            teaching=int((harmed.has_known_label() & may_teach(harmed, self.splits)).sum()),
             tests=_tests(part, self.held_out, self.params, self.seed) if worth_testing else (),
             harm=harm_in(harmed, self.held_out, self.splits, self.params, self.seed) if len(part.clips) else (),
         )

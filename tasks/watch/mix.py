@@ -1,8 +1,17 @@
-"""Which classes are more or less frequent in the window than in the reference: it explains and never triggers."""
+"""Which classes are more or less frequent in the window than in the reference: it explains and never triggers.
+
+Legend: N clips, K classes or labels.
+
+Where a clip may have several labels, each is a question of two answers (Forman 2008, "Quantifying Counts and Costs via
+Classification", in its soft form by Bella et al. 2010): that it is there, and that it is not, are two classes.
+"""
+
+from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from models.clips.label_sets import wanted_of
 from tasks.labelling.outputs import Outputs
 from tasks.params.watch import WatchParams
 from tasks.statistics.label_shift import LabelShift, label_shift
@@ -24,8 +33,12 @@ def class_mix(window: Outputs, held_out: Outputs, params: WatchParams, seed: int
     Raises:
         UserError: A probability is not finite.
     """
+    known = held_out.part(held_out.has_known_label())
+    return (_mix_of_labels if window.names_several else _mix_of_classes)(window, known, params, seed)
+
+
+def _mix_of_classes(window: Outputs, known: Outputs, params: WatchParams, seed: int) -> Mix:
     place_of = {label: place for place, label in enumerate(window.labels)}
-    known = held_out.part(held_out.clips["label"].isin(window.labels).to_numpy())
     found = label_shift(
         known.probability_NK,
         known.clips["label"].map(place_of).to_numpy(np.int64),
@@ -39,17 +52,49 @@ def class_mix(window: Outputs, held_out: Outputs, params: WatchParams, seed: int
     )
     if isinstance(found, Abstained):
         return Mix(says=found.reason)
-    rows = zip(window.labels, *(column_K.round(_DIGITS).tolist() for column_K in _columns(found)), strict=True)
-    changed = [
-        Frequency(label=label, times=Figure(estimate=times, low=low, high=high))
-        for label, times, low, high in rows
-        if low > 1 or high < 1
-    ]
-    return Mix(changed=tuple(sorted(changed, key=_factor, reverse=True)))
+    return Mix(changed=_changed(_frequency(label, found, place) for place, label in enumerate(window.labels)))
 
 
-def _columns(found: LabelShift) -> tuple[NDArray[np.float64], ...]:
-    return found.weight_K, found.low_K, found.high_K
+def _mix_of_labels(window: Outputs, known: Outputs, params: WatchParams, seed: int) -> Mix:
+    wanted_NK = wanted_of(known.clips, window.labels)
+    found: dict[str, Frequency] = {}
+    reasons: dict[str, str] = {}
+    for place, label in enumerate(window.labels):
+        shift = label_shift(
+            _yes_and_no(known.probability_NK[:, place]),
+            (~wanted_NK[:, place]).astype(np.int64),
+            known.clips["source_id"].to_numpy(),
+            _yes_and_no(window.probability_NK[:, place]),
+            window.clips["source_id"].to_numpy(),
+            (label, f"without {label}"),
+            resamples=params.bootstrap,
+            # All labels together hold as often as asked; of the two classes of a label both say the same.
+            confidence=1.0 - 2.0 * (1.0 - params.confidence) / len(window.labels),
+            seed=seed,
+        )
+        if isinstance(shift, Abstained):
+            reasons[label] = shift.reason
+        else:
+            found[label] = _frequency(label, shift, 0)
+    if not found:
+        return Mix(says=next(iter(reasons.values())))
+    return Mix(changed=_changed(found.values()), unknown=tuple(reasons))
+
+
+def _yes_and_no(probability_N: NDArray[np.floating]) -> NDArray[np.floating]:
+    return np.stack([probability_N, 1.0 - probability_N], axis=1)
+
+
+def _frequency(label: str, found: LabelShift, place: int) -> Frequency:
+    times, low, high = (
+        round(float(column_K[place]), _DIGITS) for column_K in (found.weight_K, found.low_K, found.high_K)
+    )
+    return Frequency(label=label, times=Figure(estimate=times, low=low, high=high))
+
+
+def _changed(found: Iterable[Frequency]) -> tuple[Frequency, ...]:
+    changed = [one for one in found if one.times.low > 1 or one.times.high < 1]
+    return tuple(sorted(changed, key=_factor, reverse=True))
 
 
 def _factor(one: Frequency) -> float:

@@ -40,14 +40,14 @@ def _nearest(held_out: Outputs) -> Callable[[NDArray[np.float32]], int]:
 
 
 def _moved_clip(outputs: Outputs, at: int, held_out: Outputs, nearest: Callable[[NDArray[np.float32]], int]) -> Moved:
-    clip = outputs.clips.iloc[at]
+    clip, seen = outputs.clips.iloc[at], outputs.part(np.array([at]))
     like = held_out.clips.iloc[nearest(outputs.embedding_ND[at])]
     return Moved(
         clip_id=clip["clip_id"],
         source_id=clip["source_id"],
         at=clip["at"].to_pydatetime(),
-        predicted=outputs.labels[int(outputs.probability_NK[at].argmax())],
-        confidence=float(outputs.probability_NK[at].max()),
+        predicted=seen.said()[0],
+        confidence=float(seen.confidence()[0]),
         label=clip["label"] if isinstance(clip["label"], str) else None,
         nearest=like["clip_id"],
         nearest_label=like["label"] if isinstance(like["label"], str) else None,

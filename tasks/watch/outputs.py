@@ -16,6 +16,7 @@ from models.build import VideoModel
 from models.clips.loader import ClipLoader
 from models.clips.shards import Shards
 from models.inference import infer
+from models.saved import thresholds_of
 from tasks.labelling.outputs import Outputs, output_notes, read_outputs, write_outputs
 
 FACTS = ("brightness", "contrast", "sharpness", "motion", "fps", "width", "height")
@@ -50,7 +51,11 @@ def outputs_of(
     facts = clips.reindex(columns=["clip_id", "source_id", "captured_at", *(field.name for field in _MORE)])
     num_classes = len(labels)
     return Outputs(
-        facts.reset_index(drop=True), _rows(both_NX[:, :-num_classes]), _rows(both_NX[:, -num_classes:]), labels
+        facts.reset_index(drop=True),
+        _rows(both_NX[:, :-num_classes]),
+        _rows(both_NX[:, -num_classes:]),
+        labels,
+        tuple(thresholds_of(model, num_classes)) if model.multi_label else None,
     )
 
 

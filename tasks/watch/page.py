@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment
 from markupsafe import Markup
 
+from models.clips.label_sets import NOTHING
 from models.clips.manifest import read_manifest
 from models.clips.shards import ClipStore
 from models.errors import UserError
@@ -28,7 +29,7 @@ from tasks.watch import plots
 from tasks.watch.champion import Champion, reference_of
 from tasks.watch.findings import Figure, Findings, Group, Moved
 from tasks.watch.memory import past_findings
-from tasks.watch.place import incoming_folder, watch_folder
+from tasks.watch.place import watch_folder
 from tasks.watch.watch import KIND, Watched, decision_key
 
 if TYPE_CHECKING:
@@ -131,7 +132,7 @@ def _logged(client: "MlflowClient", found: Watched, path: Path) -> str:
 
 
 def _pairs(champion: Champion, findings: Findings) -> list[Pair]:
-    data = incoming_folder(champion.recipe)
+    data = champion.incoming
     if not findings.moved or not (data / MANIFEST.name).exists():
         return []
     clips = read_manifest(data / MANIFEST.name).set_index("clip_id")
@@ -168,7 +169,7 @@ def _decisions(name: str) -> list[Decision]:
 
 
 def _environment() -> Environment:
-    return page_environment(Path(__file__).parent, share=_share, number=_number, chance=_chance)
+    return page_environment(Path(__file__).parent, share=_share, number=_number, chance=_chance, named=_named)
 
 
 def _share(group: Group) -> Markup:
@@ -179,6 +180,10 @@ def _share(group: Group) -> Markup:
 
 def _accuracy(how: str, after: Figure) -> str:
     return f"{100 * after.estimate:.1f}% ({100 * after.low:.1f}\N{EN DASH}{100 * after.high:.1f}, {how})"
+
+
+def _named(label: str) -> str:
+    return "none of the labels" if label == NOTHING else label
 
 
 def _number(value: float) -> str:

@@ -1,6 +1,7 @@
 """Where the watch keeps what outlives it, under ``settings().home``; and who watches, one at a time.
 
-- ``incoming/RECIPE/``: video as ingest stores it, by the recipe that champions took it in with;
+- ``incoming/RECIPE/``: video as ingest stores it, by the recipe that champions took it in with, and by whether its
+  clips may have several labels;
 - ``watch/NAME/embeddings/WEIGHTS/``: what a champion made of it, by clip;
 - ``watch/NAME/vVERSION-WEIGHTS.json``: all that the watch remembers of a champion;
 - ``watch/NAME/reports/``: its pages;
@@ -26,9 +27,10 @@ def watch_folder(name: str) -> Path:
     return settings().home / "watch" / quote(name, safe="")
 
 
-def incoming_folder(recipe: Recipe) -> Path:
-    """Video that came in, stored as ``recipe`` says."""
-    return settings().home / "incoming" / hashlib.sha256(storage_key(recipe).encode()).hexdigest()[:12]
+def incoming_folder(recipe: Recipe, *, multi_label: bool = False) -> Path:
+    """Video that came in, stored as ``recipe`` says; what may have several labels is kept apart from the rest."""
+    key = f"{storage_key(recipe)}{' multi_label' if multi_label else ''}"
+    return settings().home / "incoming" / hashlib.sha256(key.encode()).hexdigest()[:12]
 
 
 def requests_folder() -> Path:

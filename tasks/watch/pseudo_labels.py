@@ -30,7 +30,6 @@ from tasks.watch.adopt import adopt
 from tasks.watch.champion import Champion, champion_if_any, reference_of
 from tasks.watch.incoming import seen_by
 from tasks.watch.memory import past_findings
-from tasks.watch.place import incoming_folder
 
 logger = logging.getLogger(__name__)
 
@@ -116,6 +115,8 @@ def _labelled_by_people(dataset: pd.DataFrame) -> pd.DataFrame:
 
 def _threshold(champion: Champion, params: Params) -> Threshold | str:
     """From which confidence on the champion may label, or why it may not."""
+    if champion.multi_label:
+        return f"champion {champion.version} names any number of labels a clip, and a model does not label such clips"
     if champion.recipe != Recipe.of(params.ingest):
         return "the champion's video was stored otherwise than section ingest of params.yaml says"
     if why_not := _may_have_changed(champion):
@@ -125,10 +126,9 @@ def _threshold(champion: Champion, params: Params) -> Threshold | str:
     except UserError as error:
         return str(error)
     held_out = reference.part(((reference.clips["split"] != "train") & reference.clips["label"].notna()).to_numpy())
-    predicted_N = np.array(held_out.labels, dtype=object)[held_out.probability_NK.argmax(1)]
     found = calibrated_threshold(
-        held_out.probability_NK.max(1),
-        predicted_N == held_out.clips["label"].to_numpy(),
+        held_out.confidence(),
+        held_out.said() == held_out.clips["label"].to_numpy(),
         held_out.clips["source_id"].to_numpy(),
         target=params.pseudo.precision,
         level=params.pseudo.confidence,
@@ -161,15 +161,14 @@ def _sure(data: Path, champion: Champion, by_people: pd.DataFrame, params: Param
     if not fit_N.any():
         return []
     outputs = seen_by(champion, clips[fit_N])
-    classes_N = np.array(outputs.labels, dtype=object)[outputs.probability_NK.argmax(1)]
-    sure_N = np.isfinite(outputs.probability_NK).all(1) & (outputs.probability_NK.max(1) >= threshold)
-    places_N = np.flatnonzero(sure_N & np.isin(classes_N, by_people["label"].unique()))
+    sure_N = np.isfinite(outputs.probability_NK).all(1) & (outputs.confidence() >= threshold)
+    places_N = np.flatnonzero(sure_N & np.isin(outputs.said(), by_people["label"].unique()))
     drawn_N = np.random.default_rng([params.base.seed, 2]).permutation(places_N)[: params.pseudo.clips]
     return sorted(outputs.clips["clip_id"].iloc[drawn_N])
 
 
 def _came_in(champion: Champion) -> pd.DataFrame:
     """The manifest of what came in, by identity."""
-    path = incoming_folder(champion.recipe) / MANIFEST.name
+    path = champion.incoming / MANIFEST.name
     clips = read_manifest(path) if path.exists() else pd.DataFrame({name: [] for name in SCHEMA.names}, dtype=object)
     return clips.sort_values("clip_id")

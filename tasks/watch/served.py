@@ -5,6 +5,7 @@ says nothing about dependence, so that it is left out.
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -41,7 +42,9 @@ def served_outputs(champion: Champion, predictions: pd.DataFrame) -> Outputs:
             **{fact: own[fact].to_numpy() for fact in FACTS},
         }
     )
-    return Outputs(clips, _matrix(own["embedding"]), _matrix(own["probabilities"]), champion.labels)
+    return Outputs(
+        clips, _matrix(own["embedding"]), _matrix(own["probabilities"]), champion.labels, champion.thresholds
+    )
 
 
 def together(clips: Outputs, served: Outputs) -> Outputs:
@@ -51,11 +54,11 @@ def together(clips: Outputs, served: Outputs) -> Outputs:
         return clips
     if not len(clips.clips):
         return new
-    return Outputs(
-        pd.concat([clips.clips, new.clips], ignore_index=True),
-        np.concatenate([clips.embedding_ND, new.embedding_ND]),
-        np.concatenate([clips.probability_NK, new.probability_NK]),
-        clips.labels,
+    return replace(
+        clips,
+        clips=pd.concat([clips.clips, new.clips], ignore_index=True),
+        embedding_ND=np.concatenate([clips.embedding_ND, new.embedding_ND]),
+        probability_NK=np.concatenate([clips.probability_NK, new.probability_NK]),
     )
 
 

@@ -37,12 +37,6 @@ def unseen(outputs: Outputs, splits: Mapping[str, str]) -> NDArray[np.bool_]:
     return unseen_N
 
 
-def is_labelled(outputs: Outputs) -> NDArray[np.bool_]:
-    """Clips with a label of a class that the champion knows, shape (N,)."""
-    labelled_N: NDArray[np.bool_] = outputs.clips["label"].isin(outputs.labels).to_numpy(bool)
-    return labelled_N
-
-
 def may_teach(outputs: Outputs, splits: Mapping[str, str]) -> NDArray[np.bool_]:
     """Clips that a round would train on once they are labelled, shape (N,): of sources that train, or are new."""
     teach_N: NDArray[np.bool_] = (~outputs.clips["source_id"].map(dict(splits)).isin(["val", "test"])).to_numpy(bool)

@@ -26,7 +26,7 @@ from tasks.watch.findings import OVERALL, Findings, Group, Inherited
 from tasks.watch.incoming import take_in
 from tasks.watch.look import look
 from tasks.watch.memory import memory_file, recall, remember, settle
-from tasks.watch.place import alone_watching, incoming_folder, requests_folder
+from tasks.watch.place import alone_watching, requests_folder
 from tasks.watch.strata import splits_of_sources
 from tasks.watch.window import before_change, demand_variety, in_groups, since_change, window_of
 
@@ -83,18 +83,12 @@ def watch(
         None where there is no champion yet: nothing is watched, taken in or written down.
 
     Raises:
-        UserError: There is no such source, another watch is at work, or the champion names any number of labels.
+        UserError: There is no such source, or another watch is at work.
     """
     champion = champion_if_any(params.base.name)
     if champion is None:
         logger.warning("%s has no champion yet, so there is nothing to watch", params.base.name)
         return None
-    if champion.multi_label:
-        raise UserError(
-            f"{champion.name}: version {champion.version} names any number of labels a clip (ingest.multi_label), and "
-            "the watch compares what models of one class a clip say; take the watch off its schedule, and train anew "
-            "with `videoloop run` when there is new labelled video"
-        )
     with alone_watching(champion.name):
         notes = take_in(champion, source, params.ingest, has_labels=has_labels) if source else []
         try:
@@ -206,7 +200,7 @@ def _request(champion: Champion, findings: Findings, params: Params, choice: Cho
         at_random = 0 if choice.about else min(watch.request_at_random, choice.clips)
         made = request(
             unlabelled,
-            incoming_folder(champion.recipe),
+            champion.incoming,
             requests_folder(),
             budget=choice.clips,
             at_random=at_random,

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 
@@ -108,8 +108,7 @@ def window_of(
         measures=may_measure(clips["clip_id"]),
         asked=clips["clip_id"].map(asked_in(requests_folder())).fillna(0).astype(int),
     )
-    outputs = Outputs(clips, outputs.embedding_ND, outputs.probability_NK, outputs.labels)
-    return Window(champion, outputs, tuple(notes), _key(champion, clips, params, today))
+    return Window(champion, replace(outputs, clips=clips), tuple(notes), _key(champion, clips, params, today))
 
 
 def _wanted(

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from models.clips.label_sets import NOTHING
 from models.clips.manifest import read_manifest
 from tasks.dataset import store_clips
 from tasks.labelling.outputs import Outputs
@@ -30,6 +31,17 @@ def write_half_labelled(data: Path, labels: tuple[str, ...] = ("left", "right"),
     clips["uri"] = clips["clip_id"] + ".mp4"
     clips["captured_at"] = pd.Timestamp("2026-01-02T03:04:05Z")
     store_clips(clips, data, SPLIT, SEED)
+    return read_manifest(data / "manifest.parquet")
+
+
+def with_sets(data: Path) -> pd.DataFrame:
+    """Make that dataset one of several labels a clip: of its labelled clips half show both, or none."""
+    clips = read_manifest(data / "manifest.parquet")
+    is_labelled = clips["label"].notna()
+    labels = clips.loc[is_labelled, "label"].to_numpy(object)
+    labels[::4], labels[1::4] = "left|right", NOTHING
+    clips.loc[is_labelled, "label"] = labels
+    store_clips(clips.assign(labels=None), data, SPLIT, SEED)
     return read_manifest(data / "manifest.parquet")
 
 

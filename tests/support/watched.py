@@ -11,7 +11,8 @@ import pandas as pd
 import simplejpeg
 import yaml
 
-from models.build import build_model
+from models.build import VideoModel, build_model
+from models.clips.label_sets import texts_of
 from models.clips.manifest import SCHEMA, read_manifest, write_manifest
 from models.clips.shards import StoredClip, write_shard
 from models.saved import load_model, save_model
@@ -27,7 +28,6 @@ from tasks.video.clips import Recipe
 from tasks.video.shelf import storage_key
 from tasks.watch.champion import Champion, champion_of
 from tasks.watch.outputs import outputs_of
-from tasks.watch.place import incoming_folder
 from tests.support.rounds import LABELS, MODEL, params_of
 
 NAME = "actions"
@@ -66,8 +66,8 @@ def cameras(first: int, last: int) -> list[str]:
     return [f"cam{number:02}" for number in range(first, last)]
 
 
-def write_clips(data: Path, *kinds: Clips) -> pd.DataFrame:
-    """Write a dataset's folder anew, with the clips of all ``kinds``."""
+def write_clips(data: Path, *kinds: Clips, multi_label: bool = False) -> pd.DataFrame:
+    """Write a dataset's folder anew, with the clips of all ``kinds``, which may be ones of several labels."""
     rows, stored = [], []
     for kind in kinds:
         for source in kind.sources:
@@ -92,18 +92,31 @@ def write_clips(data: Path, *kinds: Clips) -> pd.DataFrame:
         [{**facts, **row, "shard": shard, "row": at} for row, (shard, at) in zip(rows, places, strict=True)]
     )
     manifest["captured_at"] = pd.to_datetime(manifest["captured_at"], utc=True)
-    write_manifest(manifest[SCHEMA.names], data / "manifest.parquet")
+    manifest = manifest[SCHEMA.names].assign(**({"labels": None} if multi_label else {}))
+    write_manifest(manifest, data / "manifest.parquet")
     return read_manifest(data / "manifest.parquet")
 
 
 def add_champion(
-    root: Path, *, seed: int = 0, with_reference: bool = True, reference_of_seed: int | None = None
+    root: Path,
+    *,
+    seed: int = 0,
+    with_reference: bool = True,
+    reference_of_seed: int | None = None,
+    multi_label: bool = False,
+    share_wrong: float = 0.0,
 ) -> int:
-    """Register a version that is right about every clip of its reference, and make it champion."""
+    """Register a version that is right about every clip of its reference, and make it champion.
+
+    Except for ``share_wrong`` of them, those of which it is least sure. With ``multi_label`` it names sets of labels.
+    """
     data, folder = root / "data", root / "version" / MODEL_FOLDER
-    write_clips(data, Clips(cameras(0, 12), split="train"), Clips(cameras(12, 36), split="test"))
+    kinds = Clips(cameras(0, 12), split="train"), Clips(cameras(12, 36), split="test")
+    write_clips(data, *kinds, multi_label=multi_label)
     folder.mkdir(parents=True)
     model = build_model(MODEL, len(LABELS), seed=seed)
+    if multi_label:
+        _ask_each_label(model, data)
     save_model(folder / "saved", model, MODEL, LABELS, clip_ids=[f"{TRAINED_ON}-8-{number}" for number in range(4)])
     for path in (folder / "saved").iterdir():
         path.rename(folder / path.name)
@@ -111,7 +124,7 @@ def add_champion(
     if reference_of_seed is not None:
         save_model(root / "other", build_model(MODEL, len(LABELS), seed=reference_of_seed), MODEL, LABELS)
     Preprocessing(RECIPE, 0.8).write(folder / PREPROCESSING)
-    label_as_it_sees(data, folder)
+    label_as_it_sees(data, folder, least_sure_wrong=share_wrong)
     if with_reference:
         model = folder if reference_of_seed is None else root / "other"
         reference(params_of(NAME).base, data=data, model=model, out=folder / REFERENCE)
@@ -126,12 +139,23 @@ def add_champion(
     return int(version.version)
 
 
-def label_as_it_sees(data: Path, model: Path, *, wrong: bool = False, share: float = 1.0) -> None:
-    """Give clips the label that the model sees in them, or the other one."""
+def _ask_each_label(model: VideoModel, data: Path) -> None:
+    """Make it a model of several labels a clip, each of which about half of the clips have."""
+    model.multi_label = True
+    probability_NK = outputs_of(model.eval(), LABELS, data, read_manifest(data / "manifest.parquet")).probability_NK
+    model.thresholds = tuple(np.median(probability_NK, axis=0).round(6).tolist())
+
+
+def label_as_it_sees(
+    data: Path, model: Path, *, wrong: bool = False, share: float = 1.0, least_sure_wrong: float = 0.0
+) -> None:
+    """Give clips the labels that the model sees in them, or the other ones, as to a share of which it is least sure."""
     clips = read_manifest(data / "manifest.parquet")
     loaded, _ = load_model(model)
-    predicted = outputs_of(loaded, LABELS, data, clips).probability_NK.argmax(1)
-    labels = np.array(LABELS, dtype=object)[1 - predicted if wrong else predicted]
+    seen = outputs_of(loaded, LABELS, data, clips)
+    is_wrong_N = np.full(len(clips), wrong)
+    is_wrong_N[seen.confidence().argsort()[: int(least_sure_wrong * len(clips))]] = True
+    labels = np.array(texts_of(seen.given() ^ is_wrong_N[:, None], LABELS), dtype=object)
     clips["label"] = np.where(np.arange(len(clips)) < share * len(clips), labels, None)
     write_manifest(clips, data / "manifest.parquet")
 
@@ -139,8 +163,8 @@ def label_as_it_sees(data: Path, model: Path, *, wrong: bool = False, share: flo
 def comes_in(*kinds: Clips, wrong: bool | None = None, share: float = 1.0) -> Champion:
     """Let clips have come in; with ``wrong`` labelled so that the champion is wrong, or right, about a ``share``."""
     champion = champion_of(NAME)
-    data = incoming_folder(champion.recipe)
-    write_clips(data, *kinds)
+    data = champion.incoming
+    write_clips(data, *kinds, multi_label=champion.multi_label)
     if wrong is not None:
         label_as_it_sees(data, champion.folder, wrong=wrong, share=share)
     return champion

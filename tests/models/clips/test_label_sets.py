@@ -1,11 +1,23 @@
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
 
 from models.clips.augment import Augment
-from models.clips.label_sets import NOTHING, is_multi_label, labels_in, one_row_a_label, rarest_label, written
+from models.clips.label_sets import (
+    NOTHING,
+    are_sets_of,
+    is_multi_label,
+    labels_in,
+    one_row_a_label,
+    probability_of_sets,
+    rarest_label,
+    texts_of,
+    wanted_of,
+    written,
+)
 from models.clips.loader import ClipLoader
 from models.clips.manifest import labels_of, read_manifest, write_manifest
 from models.clips.sampling import ClipInput
@@ -29,6 +41,23 @@ def test_a_set_has_one_text_and_comes_back():
     assert written(["walk", "run", "walk"]) == "run|walk"
     assert labels_in("run|walk") == ("run", "walk")
     assert labels_in(written([])) == ()
+
+
+def test_what_clips_have_as_text_comes_back():
+    has_NK = np.array([[True, True], [False, False], [False, True]])
+    texts = texts_of(has_NK, ["walk", "run"])
+    assert texts == ["run|walk", NOTHING, "run"]
+    assert (wanted_of(pd.DataFrame({"label": texts}), ["walk", "run"]) == has_NK).all()
+
+
+def test_a_set_is_as_probable_as_each_answer_about_it():
+    has_NK = np.array([[True, False], [False, False]])
+    assert probability_of_sets(has_NK, np.array([[0.9, 0.2], [0.5, 0.25]])) == pytest.approx([0.72, 0.375])
+
+
+def test_a_set_is_of_labels_where_each_of_its_own_is():
+    texts = pd.Series(["run|walk", "run|wave", NOTHING, None, "walk"], dtype=object)
+    assert are_sets_of(texts, ["run", "walk"]).tolist() == [True, False, True, False, True]
 
 
 def test_the_manifest_says_it_twice_and_tells_nothing_from_unknown(data: Path):

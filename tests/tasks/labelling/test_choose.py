@@ -1,3 +1,5 @@
+from typing import Literal
+
 import numpy as np
 import pytest
 
@@ -95,6 +97,24 @@ def test_margin_and_entropy_differ_where_there_are_many_classes() -> None:
         for kind in ("margin", "entropy")
     }
     assert shares["margin"] > 0.5 > shares["entropy"]
+
+
+@pytest.mark.parametrize("uncertainty", ["margin", "entropy"])
+def test_of_several_labels_one_that_is_unsure_is_enough(uncertainty: Literal["margin", "entropy"]) -> None:
+    """As classes, the sure clip of two labels would have no margin."""
+    unsure, sure = [0.99, 0.5, 0.01], [0.99, 0.99, 0.01]
+    probability = np.array([unsure] * 50 + [sure] * 50)
+    embedding = RNG.normal(size=(100, 16))
+    chosen = choose(embedding, probability, np.arange(100), budget=20, uncertainty=uncertainty, several=True)
+    assert (chosen < 50).mean() > 0.9
+
+
+def test_one_label_alone_is_a_question_too() -> None:
+    probability = np.array([[0.5]] * 50 + [[0.99]] * 50)
+    chosen = choose(RNG.normal(size=(100, 16)), probability, np.arange(100), budget=20, several=True)
+    assert (chosen < 50).mean() > 0.9
+    with pytest.raises(ValueError, match="do not fit"):
+        choose(RNG.normal(size=(100, 16)), probability, np.arange(100), budget=20)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])

@@ -4,7 +4,7 @@ from scipy.special import softmax
 
 from models.errors import UserError
 from tasks.statistics.outcome import Abstained
-from tasks.statistics.thresholded_confidence import EstimatedAccuracy, estimated_accuracy
+from tasks.statistics.thresholded_confidence import EstimatedAccuracy, estimated_accuracy, negative_entropy
 
 
 def world(rng: np.random.Generator, num_sources: int, signal: float, first: int = 0):
@@ -15,12 +15,12 @@ def world(rng: np.random.Generator, num_sources: int, signal: float, first: int 
     probability_NK = softmax(
         2.5 * (np.eye(5)[label_N] * strength_N[:, None] + rng.standard_normal((len(source_N), 5))), 1
     )
-    return probability_NK, probability_NK.argmax(1) == label_N, source_N + first
+    return negative_entropy(probability_NK), probability_NK.argmax(1) == label_N, source_N + first
 
 
 def estimate(rng: np.random.Generator, signal: float, **more) -> tuple[EstimatedAccuracy | Abstained, float]:
-    window_NK, correct_N, source_N = world(rng, 25, signal, first=100)
-    return estimated_accuracy(*world(rng, 40, 2.5), window_NK, source_N, resamples=200, **more), float(correct_N.mean())
+    window_N, correct_N, source_N = world(rng, 25, signal, first=100)
+    return estimated_accuracy(*world(rng, 40, 2.5), window_N, source_N, resamples=200, **more), float(correct_N.mean())
 
 
 def test_accuracy_is_estimated_without_labels_and_its_interval_mostly_holds_it():
@@ -48,19 +48,19 @@ def test_a_drop_is_seen():
 
 def test_confidence_that_says_nothing_abstains():
     rng = np.random.default_rng(0)
-    probability_NK, correct_N, source_N = world(rng, 40, 2.5)
-    answer = estimated_accuracy(probability_NK, rng.permutation(correct_N), source_N, probability_NK, source_N)
+    score_N, correct_N, source_N = world(rng, 40, 2.5)
+    answer = estimated_accuracy(score_N, rng.permutation(correct_N), source_N, score_N, source_N)
     assert isinstance(answer, Abstained)
     assert "label clips" in answer.reason
 
 
 def test_confidence_that_misleads_on_other_sources_abstains():
     rng = np.random.default_rng(0)
-    probability_NK, correct_N, source_N = world(rng, 40, 2.5)
+    score_N, correct_N, source_N = world(rng, 40, 2.5)
     wrong_S = rng.random(40) < 0.4
-    answer = estimated_accuracy(probability_NK, correct_N & ~wrong_S[source_N], source_N, probability_NK, source_N)
+    answer = estimated_accuracy(score_N, correct_N & ~wrong_S[source_N], source_N, score_N, source_N)
     assert isinstance(answer, Abstained)
-    assert estimated_accuracy(probability_NK, correct_N, source_N, probability_NK, source_N, tolerance=0.0) != answer
+    assert estimated_accuracy(score_N, correct_N, source_N, score_N, source_N, tolerance=0.0) != answer
 
 
 def test_held_out_sources_beyond_the_tolerance_abstain():
@@ -70,16 +70,16 @@ def test_held_out_sources_beyond_the_tolerance_abstain():
 
 
 def test_accuracy_at_an_extreme_and_few_sources_abstain():
-    probability_NK, correct_N, source_N = world(np.random.default_rng(0), 40, 2.5)
-    perfect = estimated_accuracy(probability_NK, np.ones_like(correct_N), source_N, probability_NK, source_N)
+    score_N, correct_N, source_N = world(np.random.default_rng(0), 40, 2.5)
+    perfect = estimated_accuracy(score_N, np.ones_like(correct_N), source_N, score_N, source_N)
     assert isinstance(perfect, Abstained)
     assert "0 wrong" in perfect.reason
-    lonely = estimated_accuracy(probability_NK, correct_N, source_N, probability_NK[:12], source_N[:12])
+    lonely = estimated_accuracy(score_N, correct_N, source_N, score_N[:12], source_N[:12])
     assert isinstance(lonely, Abstained)
     assert "1 sources" in lonely.reason
 
 
 def test_lengths_that_differ_are_refused():
-    probability_NK, correct_N, source_N = world(np.random.default_rng(0), 10, 2.5)
+    score_N, correct_N, source_N = world(np.random.default_rng(0), 10, 2.5)
     with pytest.raises(UserError, match="differ in number"):
-        estimated_accuracy(probability_NK, correct_N[1:], source_N, probability_NK, source_N)
+        estimated_accuracy(score_N, correct_N[1:], source_N, score_N, source_N)

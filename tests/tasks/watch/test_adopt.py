@@ -3,6 +3,7 @@ import pytest
 
 from models.clips.manifest import read_manifest
 from models.clips.shards import ClipStore
+from models.errors import UserError
 from tasks.dataset import store_clips
 from tasks.params.data import IngestParams, SplitParams
 from tasks.watch.adopt import adopt, named_in
@@ -60,6 +61,24 @@ def test_clips_that_are_asked_about_join_without_a_label(data):
     clip = read_manifest(data / "manifest.parquet").set_index("clip_id").loc["cam08-0-3"]
     assert pd.isna(clip["label"])
     assert pd.isna(clip["split"])
+
+
+def test_clips_of_several_labels_join_with_their_sets(data):
+    ingest = INGEST.model_copy(update={"multi_label": True})
+    label(data, "cam06-0-0")
+    write_clips(incoming_folder(RECIPE, multi_label=True), Clips(cameras(6, 9)), multi_label=True)
+    with pytest.raises(UserError, match=r"made with ingest\.multi_label: false"):
+        adopt(data, ingest, SplitParams(), seed=0)
+    clips = read_manifest(data / "manifest.parquet").assign(labels=None)
+    store_clips(clips, data, SplitParams(), 0)
+    table = pd.DataFrame({"clip_id": ["cam06-0-0", "cam07-0-1"], "label": ["left|right", "'-"]})
+    table.to_csv(data.parent / "person_labels.csv", index=False)
+    assert named_in("cam08-0-3", ingest) == {"cam08-0-3"}
+    assert adopt(data, ingest, SplitParams(), seed=0) == 2
+    new = read_manifest(data / "manifest.parquet").set_index("clip_id").loc[["cam06-0-0", "cam07-0-1"]]
+    assert new["label"].tolist() == ["left|right", "-"]
+    assert [list(labels) for labels in new["labels"]] == [["left", "right"], []]
+    assert new["split"].notna().all()
 
 
 def test_what_is_stored_otherwise_stays_where_it_is(data):
