@@ -138,7 +138,7 @@ class Mix(_Record):
     def sentence(self) -> str:
         """For people; empty where there is nothing to tell."""
         if self.says:
-            return f"How classes are spread in the window cannot be estimated: {self.says}"
+            return f"How classes are spread in the window cannot be estimated: {self.says.rstrip('.')}"
         told = [
             f"{one.label} {one.times.estimate:.1f} x as often ({one.times.low:.1f} to {one.times.high:.1f})"
             for one in self.changed

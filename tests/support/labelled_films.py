@@ -1,5 +1,7 @@
 """Films that show several things at once, or none of them, and the table that says so."""
 
+from collections.abc import Iterable, Iterator
+from datetime import date
 from itertools import product
 from pathlib import Path
 
@@ -19,14 +21,29 @@ THINGS = tuple(sorted(_PATCHES))
 
 def write_films(root: Path, *, num_sources: int = 10, column: str = "label") -> Path:
     """Write a film of every set of things from each of ``num_sources`` cameras, and ``clips.csv`` beside them."""
-    rows = []
-    for source, shown in product(range(num_sources), product((False, True), repeat=len(THINGS))):
-        things = [thing for thing, is_there in zip(THINGS, shown, strict=True) if is_there]
-        name = f"cam{source}-{'-'.join(things) or 'none'}.mp4"
-        write_video(root / name, _pictures(things, seed=len(rows)))
-        rows.append(f"{name},{'|'.join(things) or '-'},cam{source}")
+    rows = [f"{name},{text},{source}" for name, text, source in _written(root, range(num_sources))]
     (root / "clips.csv").write_text("\n".join([f"path,{column},source_id", *rows, ""]))
     return root
+
+
+def write_day(root: Path, sources: Iterable[int], day: date, *, negative: bool = False) -> dict[str, str]:
+    """The same of a day, without labels in the table; what each film shows, by its name."""
+    films = list(_written(root, sources, seed=day.toordinal(), negative=negative))
+    rows = [f"{name},{source},{day}T12:00:00Z" for name, _, source in films]
+    (root / "clips.csv").write_text("\n".join(["path,source_id,captured_at", *rows, ""]))
+    return {name: text for name, text, _ in films}
+
+
+def _written(
+    root: Path, sources: Iterable[int], *, seed: int = 0, negative: bool = False
+) -> Iterator[tuple[str, str, str]]:
+    """Write the films; name, labels and source of each."""
+    for number, (source, shown) in enumerate(product(sources, product((False, True), repeat=len(THINGS)))):
+        things = [thing for thing, is_there in zip(THINGS, shown, strict=True) if is_there]
+        name = f"cam{source}-{'-'.join(things) or 'none'}.mp4"
+        pictures = _pictures(things, seed=seed + number)
+        write_video(root / name, [255 - picture for picture in pictures] if negative else pictures)
+        yield name, "|".join(things) or "-", f"cam{source}"
 
 
 def _pictures(things: list[str], *, seed: int) -> list[NDArray[np.uint8]]:
