@@ -126,27 +126,23 @@ class Mix(_Record):
 
     Attributes:
         changed: Classes whose interval excludes 1, the most changed first.
-        says: Why nothing can be said, if so.
-        unknown: Where a clip may have several labels, those of which alone nothing can be said.
+        says: Why nothing can be said, if so; beside classes that have changed, of which others.
     """
 
     changed: tuple[Frequency, ...] = ()
     says: str = ""
-    unknown: tuple[str, ...] = ()
 
     @property
     def sentence(self) -> str:
         """For people; empty where there is nothing to tell."""
-        if self.says:
-            return f"How classes are spread in the window cannot be estimated: {self.says.rstrip('.')}"
-        told = [
+        if not self.changed:
+            reason = self.says.rstrip(".")
+            return f"How classes are spread in the window cannot be estimated: {reason}" if reason else ""
+        told = ", ".join(
             f"{one.label} {one.times.estimate:.1f} x as often ({one.times.low:.1f} to {one.times.high:.1f})"
             for one in self.changed
-        ]
-        if not told:
-            return ""
-        more = f"; of {', '.join(self.unknown)} nothing can be said" if self.unknown else ""
-        return f"Class mix in the window, estimated: {', '.join(told)}{more}"
+        )
+        return f"Class mix in the window, estimated: {told}{f'; {self.says}' if self.says else ''}"
 
 
 class Inherited(_Record):

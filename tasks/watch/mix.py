@@ -78,7 +78,8 @@ def _mix_of_labels(window: Outputs, known: Outputs, params: WatchParams, seed: i
             found[label] = _frequency(label, shift, 0)
     if not found:
         return Mix(says=next(iter(reasons.values())))
-    return Mix(changed=_changed(found.values()), unknown=tuple(reasons))
+    changed = _changed(found.values())
+    return Mix(changed=changed, says=f"of {', '.join(reasons)} nothing can be said" if changed and reasons else "")
 
 
 def _yes_and_no(probability_N: NDArray[np.floating]) -> NDArray[np.floating]:

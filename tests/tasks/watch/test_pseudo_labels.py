@@ -1,5 +1,6 @@
 """Pseudo-labels on the whole way into a round's dataset: the step that brings its data in, with a champion to label."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pandas as pd
@@ -135,6 +136,15 @@ def test_a_precision_that_the_reference_cannot_show_labels_nothing_and_says_so(d
         "no confidence of champion 1 is right 95.0% of the time for certain, on 96 clips of 24 sources" in found.pseudo
     )
     assert len(pseudo_of(data)) == 0
+
+
+def test_a_champion_that_names_several_labels_labels_nothing(data, monkeypatch):
+    champion = replace(champion_of(NAME), thresholds=(0.5, 0.5))
+    monkeypatch.setattr("tasks.watch.pseudo_labels.champion_if_any", lambda name: champion)
+    bring_in(data)
+    assert pseudo_of(data).empty
+    (row,) = decisions(None, NAME, "pseudo")
+    assert "names any number of labels a clip" in row.why
 
 
 def test_without_anything_that_people_labelled_and_the_champion_does_not_know_nothing_is_labelled(data, monkeypatch):

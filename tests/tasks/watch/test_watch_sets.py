@@ -11,11 +11,13 @@ import pytest
 
 from models.clips.label_sets import NOTHING, labels_in
 from models.clips.manifest import read_manifest, write_manifest
+from tasks.params.data import IngestParams
 from tasks.watch.champion import champion_of, reference_of
-from tasks.watch.incoming import came_in, seen_by
+from tasks.watch.incoming import came_in, seen_by, take_in
 from tasks.watch.page import render
 from tasks.watch.place import incoming_folder
 from tasks.watch.watch import watch
+from tests.support.films import write_film
 from tests.support.rounds import LABELS
 from tests.support.watched import FIRST_DAY, NAME, RECIPE, Clips, cameras, comes_in, watch_params, write_clips
 
@@ -129,6 +131,17 @@ def test_what_the_service_logged_is_watched_too():
     found = watch(watch_params(), NOW, served=served)
     assert found.findings.overall.sources == 21
     assert found.findings.alarm is not None
+
+
+def test_sets_come_in_with_a_table(tmp_path):
+    champion, source = champion_of(NAME), tmp_path / "source"
+    for number in range(3):
+        write_film(source / f"{number}.mp4", seed=number)
+    table = {"path": ["0.mp4", "1.mp4", "2.mp4"], "source_id": "cam", "label": ["right;left", "-", None]}
+    pd.DataFrame(table).to_csv(source / "clips.csv", index=False)
+    assert take_in(champion, source, IngestParams(label_separator=";"), has_labels=False) == []
+    clips = came_in(champion, NOW).sort_values("uri")
+    assert clips["label"].fillna("").tolist() == ["left|right", NOTHING, ""]
 
 
 def test_video_that_came_in_for_models_of_one_class_lies_apart():
