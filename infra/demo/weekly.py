@@ -33,7 +33,6 @@ from tasks.training_clips import labelled_clip_ids
 from tasks.watch.adopt import adopt
 from tasks.watch.champion import Champion, watched_version
 from tasks.watch.outputs import outputs_of
-from tasks.watch.place import incoming_folder
 from tasks.workspace import checkout_data, commit_workspace
 
 EVERY_DAYS = 7
@@ -57,7 +56,7 @@ class Weekly:
         """How the model of ``day`` answers."""
         model, card = load_model(self._model(day))
         clips = clips_of(self._first, shots, now)
-        made = outputs_of(model, card["labels"], incoming_folder(self._first.recipe), clips)
+        made = outputs_of(model, card["labels"], self._first.incoming, clips)
         return score(replace(made, clips=clips), shots)
 
     def retrain(self, day: int, week: Sequence[Shot], now: datetime, num_labels: int) -> tuple[int, float]:

@@ -81,7 +81,7 @@ class Outputs:
     def confidence(self) -> NDArray[np.floating]:
         """The probability of what it says, shape (N,): of several labels of exactly these, were they independent."""
         if self.names_several:
-            return probability_of_sets(self.given(), self.probability_NK)
+            return probability_of_sets(self.given(), self.probability_NK.astype(np.float64))
         confidence_N: NDArray[np.float32] = self.probability_NK.max(1)
         return confidence_N
 

@@ -11,6 +11,7 @@ import pytest
 
 from models.clips.manifest import read_manifest
 from models.errors import UserError
+from models.saved import card_is_multi_label, read_card, read_clip_ids
 from models.spec import ModelParams
 from tasks import layout
 from tasks.evaluate import evaluate
@@ -156,6 +157,12 @@ def test_a_change_is_found_asked_about_and_measured(champion: Path, tmp_path: Pa
     assert measured.after.estimate == pytest.approx(sum(is_right) / 30)
     assert "accuracy measured on 30 clips is" in later.decision.why
     assert "Accuracy is the share of clips that are given exactly their labels." in render(later, PARAMS)
+
+    again = tmp_path / "again"
+    job = PARAMS.fine_tune.model_copy(update={"epochs": 2})
+    fine_tune(PARAMS.base, PARAMS.model, job, champion=later.champion.folder, out=again, curves=tmp_path / "curves.csv")
+    assert wanted <= read_clip_ids(again)
+    assert card_is_multi_label(read_card(again))
 
 
 def watched(day: date, source: Path | None = None) -> Watched:

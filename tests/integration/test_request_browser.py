@@ -1,6 +1,7 @@
 """The contact sheet of a labelling request in a real browser: everything is there, films play, nothing runs."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ from playwright.sync_api import Browser
 
 from tasks.labelling.request import request
 from tests.support.browser import CONTRAST, chromium, opened
-from tests.support.questions import HOSTILE_SOURCE, outputs_of, write_half_labelled
+from tests.support.questions import HOSTILE_SOURCE, outputs_of, with_sets, write_half_labelled
 from tests.support.results import HOSTILE, LABELS
 
 pytestmark = pytest.mark.integration
@@ -20,15 +21,23 @@ def browser() -> Iterator[Browser]:
         yield browser
 
 
-@pytest.fixture(scope="module", params=[(LABELS, "camera "), (HOSTILE, HOSTILE_SOURCE)], ids=["plain", "hostile"])
+@pytest.fixture(
+    scope="module",
+    params=[(LABELS, "camera ", False), (HOSTILE, HOSTILE_SOURCE, False), (HOSTILE, HOSTILE_SOURCE, True)],
+    ids=["plain", "hostile", "sets"],
+)
 def page_file(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    labels, source = request.param
-    return asked(tmp_path_factory.mktemp("request"), sorted(labels), source)
+    labels, source, several = request.param
+    return asked(tmp_path_factory.mktemp("request"), sorted(labels), source, several)
 
 
-def asked(root: Path, labels: list[str], source: str) -> Path:
+def asked(root: Path, labels: list[str], source: str, several: bool) -> Path:
     clips = write_half_labelled(root / "data", tuple(labels), source)
-    made = request(outputs_of(clips, labels), root / "data", root / "requests", budget=8)
+    outputs = outputs_of(clips, labels)
+    if several:
+        with_sets(root / "data")
+        outputs = replace(outputs, thresholds=(0.1,) * len(labels))
+    made = request(outputs, root / "data", root / "requests", budget=8)
     return made.folder / "contact_sheet.html"
 
 
