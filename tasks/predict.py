@@ -7,9 +7,9 @@ from pathlib import Path
 from models.clips.label_sets import written
 from models.errors import UserError
 from tasks.registry.choose import choose
+from tasks.registry.classifier import Answer
 from tasks.registry.client import find_version, registry, version_with_alias
 from tasks.registry.names import CHAMPION
-from tasks.registry.serving import Answer
 from tasks.registry.trust import verified_model
 from tasks.settings import ServeSettings
 

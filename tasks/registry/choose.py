@@ -14,8 +14,8 @@ import numpy as np
 from models.errors import UserError
 from models.spec import AnyFormat
 from tasks.exports.outcome import fastest_first, read_outcomes
+from tasks.registry.classifier import Answer, VideoClassifier
 from tasks.registry.names import EXAMPLE, EXAMPLE_ANSWER, FORMATS
-from tasks.registry.serving import Answer, VideoClassifier
 from tasks.video.clips import WHOLE, Job
 from tasks.video.decode import decode
 

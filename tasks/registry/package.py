@@ -24,8 +24,9 @@ from tasks import layout
 from tasks.exports.outcome import read_outcomes
 from tasks.params.whole import Params
 from tasks.registry.choose import answer_to_example
+from tasks.registry.classifier import VideoClassifier
 from tasks.registry.names import EXAMPLE, EXAMPLE_ANSWER, FORMATS, MODEL_FOLDER, PREPROCESSING, REFERENCE
-from tasks.registry.serving import Preprocessing, VideoClassifier
+from tasks.registry.preprocessing import Preprocessing
 from tasks.registry.trust import write_checksums
 from tasks.video.clips import Recipe
 
@@ -40,7 +41,8 @@ _CODE = (
     "tasks/video/*.py",
     "tasks/registry/__init__.py",
     "tasks/registry/names.py",
-    "tasks/registry/serving.py",
+    "tasks/registry/classifier.py",
+    "tasks/registry/preprocessing.py",
     "models/**/*.py",
 )
 _SERVED_MODEL = "tasks/registry/served_model.py"

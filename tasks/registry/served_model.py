@@ -16,7 +16,7 @@ import pandas as pd
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
 from models.clips.label_sets import written
-from tasks.registry.serving import Answer, VideoClassifier
+from tasks.registry.classifier import Answer, VideoClassifier
 
 
 class ServedModel(PythonModel):

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from tasks.registry.serving import Inference
+from tasks.registry.classifier import Inference
 
 logger = logging.getLogger(__name__)
 

@@ -13,8 +13,8 @@ import torch
 
 from models.errors import UserError
 from tasks.registry.choose import choose, difference
+from tasks.registry.classifier import VideoClassifier
 from tasks.registry.names import CHECKSUMS, EXAMPLE, EXAMPLE_ANSWER
-from tasks.registry.serving import VideoClassifier
 from tasks.registry.trust import verified_model
 from tasks.serve.batcher import Batcher
 from tasks.settings import ServeSettings

@@ -10,7 +10,7 @@ from models.saved import CLIPS, card_is_multi_label, read_card, read_clip_ids
 from tasks.labelling.outputs import Outputs
 from tasks.registry.client import find_version, model_exists, reachable, registry, version_with_alias
 from tasks.registry.names import CHAMPION, MODEL_FOLDER, PREPROCESSING, REFERENCE
-from tasks.registry.serving import Preprocessing
+from tasks.registry.preprocessing import Preprocessing
 from tasks.registry.trust import verified_files, verified_model
 from tasks.video.clips import Recipe
 from tasks.watch.outputs import read_watched

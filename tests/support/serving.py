@@ -16,7 +16,8 @@ import uvicorn
 from fastapi import FastAPI
 
 from models.build import build_model
-from tasks.registry.serving import Preprocessing, VideoClassifier
+from tasks.registry.classifier import VideoClassifier
+from tasks.registry.preprocessing import Preprocessing
 from tasks.serve.app import Service, create_app
 from tasks.serve.batcher import Batcher
 from tasks.serve.follower import Standing

@@ -22,7 +22,7 @@ from tasks.params.whole import Params
 from tasks.reference import reference
 from tasks.registry.client import registry
 from tasks.registry.names import CHAMPION, CHECKSUMS, KEY, MODEL_FOLDER, PREPROCESSING, REFERENCE
-from tasks.registry.serving import Preprocessing
+from tasks.registry.preprocessing import Preprocessing
 from tasks.registry.trust import registration_key, write_checksums
 from tasks.video.clips import Recipe
 from tasks.video.shelf import storage_key

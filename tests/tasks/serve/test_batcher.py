@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from tasks.registry.serving import Inference
+from tasks.registry.classifier import Inference
 from tasks.serve.batcher import Batcher
 
 

@@ -7,9 +7,9 @@ import torch
 
 from models.errors import UserError
 from tasks.register import register
+from tasks.registry.classifier import VideoClassifier
 from tasks.registry.client import registry
 from tasks.registry.names import EXAMPLE, EXAMPLE_ANSWER
-from tasks.registry.serving import VideoClassifier
 from tasks.registry.trust import verified_model
 from tasks.serve.model import load_version, self_check, warm
 from tasks.settings import ServeSettings

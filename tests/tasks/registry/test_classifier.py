@@ -8,7 +8,8 @@ from models.errors import UserError
 from models.predict import predict
 from tasks.ingest import ingest
 from tasks.params.data import IngestParams, SplitParams
-from tasks.registry.serving import Preprocessing, VideoClassifier
+from tasks.registry.classifier import VideoClassifier
+from tasks.registry.preprocessing import Preprocessing
 from tasks.video.clips import Recipe
 from tests.support.films import write_film
 from tests.support.rounds import LABELS, MODEL

@@ -5,11 +5,9 @@ A clip that was ingested and the file that it came from therefore give the same 
 Shapes: T frames, H height, W width, C channels, S side of the model's input, D features, K classes, N windows.
 """
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import simplejpeg
@@ -20,50 +18,17 @@ from torch import Tensor
 from models.build import VideoModel, clip_input_of, probabilities_of
 from models.clips.augment import Preprocess
 from models.clips.sampling import ClipInput, frame_indices
-from models.errors import UserError
 from models.exports.formats import read_program
 from models.exports.program import Answering, Program
 from models.saved import card_is_multi_label, load_model, read_card, thresholds_of
 from models.spec import AnyFormat, ModelParams
 from tasks.registry.names import PREPROCESSING
+from tasks.registry.preprocessing import Preprocessing
 from tasks.video.clips import DecodedClip, Job, Reason, Recipe, Refused, Segment
 from tasks.video.pool import decode_all
 
-_FORMAT = 1
 _MAX_WINDOWS = 16
 _MAX_SERVED_S = 600.0
-
-
-@dataclass(frozen=True)
-class Preprocessing:
-    """How a video becomes what the model takes.
-
-    Attributes:
-        recipe: How training data was decoded.
-        window_s: Usual duration of a training clip; a longer video is cut into windows of that length.
-    """
-
-    recipe: Recipe
-    window_s: float
-
-    def write(self, path: Path) -> None:
-        """Write as JSON."""
-        path.write_text(json.dumps({"format": _FORMAT, **asdict(self)}, indent=2) + "\n", encoding="utf-8")
-
-    @classmethod
-    def read(cls, path: Path) -> "Preprocessing":
-        """Read what :meth:`write` wrote.
-
-        Raises:
-            UserError: It is something else.
-        """
-        try:
-            content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-            if content["format"] != _FORMAT:
-                raise ValueError(f"format {content['format']}")
-            return cls(Recipe(**content["recipe"]), float(content["window_s"]))
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise UserError(f"{path}: this is no preprocessing of format {_FORMAT} ({error})") from None
 
 
 @dataclass(frozen=True)
