@@ -88,6 +88,11 @@ def readable(main: Callable[[], object]) -> int:
 
 
 _PERSONS_ERRNOS = {
+    1: "this is not permitted; grant it, or choose another place",
+    13: "there is no permission; grant it, or choose another place",
+    20: "a part of this path is a file and no folder; correct the path",
+    21: "this is a folder, and a file is expected; correct the path",
+    36: "this name is too long; choose a shorter one",
     28: "the disk is full; free some space and run the same command again: what was finished is kept",
     122: "the disk quota is used up; free some space and run the same command again: what was finished is kept",
     30: "the file system is read-only; choose a writable place",

@@ -28,6 +28,16 @@ def test_a_full_disk_is_a_sentence_with_the_remedy(capsys: pytest.CaptureFixture
     assert "shards/a" in said
 
 
+@pytest.mark.parametrize("error", [PermissionError(13, "", "params.yaml"), IsADirectoryError(21, "", "params.yaml")])
+def test_a_file_that_cannot_be_used_is_a_sentence_with_its_name(
+    error: OSError, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert readable(lambda: _fail(error)) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: ")
+    assert said.endswith(" (params.yaml)\n")
+
+
 def test_a_programming_error_is_not_hidden() -> None:
     with pytest.raises(ZeroDivisionError):
         readable(lambda: _fail(ZeroDivisionError()))
