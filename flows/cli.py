@@ -49,11 +49,15 @@ def main() -> None:
     except SystemExit as ended:  # how typer ends a command
         code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
     except KeyboardInterrupt:
-        print("interrupted; run the same command to go on from what was finished", file=sys.stderr)
-        code = 130
+        code = _INTERRUPTED
     except Exception:
         sys.excepthook(*sys.exc_info())
+    if code == _INTERRUPTED:  # typer takes the KeyboardInterrupt of a command and leaves its code
+        print("interrupted; run the same command to go on from what was finished", file=sys.stderr)
     leave(code)
+
+
+_INTERRUPTED = 130
 
 
 @app.command()

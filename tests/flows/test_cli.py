@@ -52,6 +52,16 @@ def test_however_a_command_ends_its_exit_code_says_so(monkeypatch, ends, code):
     assert left.value.code == code
 
 
+def test_a_command_that_is_interrupted_says_how_it_goes_on(monkeypatch, capsys):
+    monkeypatch.setattr("tasks.params_file.load_params", lambda: _raise(KeyboardInterrupt()))
+    monkeypatch.setattr("flows.cli.speak", lambda: None)
+    monkeypatch.setattr("sys.argv", ["videoloop", "ingest", "clips"])
+    with pytest.raises(SystemExit) as left:
+        main()
+    assert left.value.code == 130
+    assert "run the same command to go on" in capsys.readouterr().err
+
+
 def _raise(error):
     raise error
 
