@@ -13,7 +13,7 @@ from tasks.params.data import SplitParams, ValidateParams
 from tasks.report.results import read_quarantine
 from tasks.settings import settings
 from tasks.twins.kept import prints_of
-from tasks.twins.leaks import contradicting, copies, leaking
+from tasks.twins.leaks import contradicting, copies, leaking, names_of
 from tasks.validation.facts import clip_facts
 
 _MOST_NAMED = 10
@@ -56,11 +56,11 @@ def _stretches(clips: pd.DataFrame) -> Finding:
     shared = clips[clips["shared_with"].notna()]
     if shared.empty:
         return Finding("equal stretches", True, "no stretch of a file is in two splits")
-    uri_of = dict(zip(clips["clip_id"], clips["uri"], strict=True))
+    named = (names_of(clips) + " (" + clips["split"].astype(object) + ")").to_numpy(object)
+    name_of = dict(zip(clips["clip_id"], named, strict=True))
     said = _listed(
-        f"{clip['uri']} from {clip['start_s']:g} to {clip['end_s']:g} s ({clip['split']}) overlaps "
-        f"{uri_of[clip['shared_with']]}"
-        for clip in shared.to_dict("records")
+        f"{name_of[clip_id]} overlaps {name_of[other]}"
+        for clip_id, other in zip(shared["clip_id"], shared["shared_with"], strict=True)
     )
     return Finding("equal stretches", False, f"{said}\n{_TOGETHER}")
 
@@ -102,7 +102,7 @@ def _refused(path: Path) -> Finding:
 def _pairs(pairs: pd.DataFrame, told: str) -> str:
     """Each pair as a line, with the column ``told`` of both."""
     return _listed(
-        f"{pair['first_uri']} ({pair[f'first_{told}']}) and {pair['second_uri']} ({pair[f'second_{told}']}): "
+        f"{pair['first_name']} ({pair[f'first_{told}']}) and {pair['second_name']} ({pair[f'second_{told}']}): "
         f"{pair['distance']:.1f} of 64 bits differ{_shifted(pair['shift_s'])}"
         for pair in pairs.to_dict("records")
     )

@@ -11,7 +11,14 @@ from tasks.twins.pairs import near_copies
 COPIED_BY = "copied_by"
 """Column of a clip's facts: a clip of another split that is a copy of it, and that split; null where there is none."""
 
-_KNOWN = ["clip_id", "uri", "source_id", "label", "split"]
+_KNOWN = ["clip_id", "name", "source_id", "label", "split"]
+
+
+def names_of(clips: pd.DataFrame) -> pd.Series:
+    """What people call each clip: its file, and its stretch of it where the file has several clips."""
+    stretch = [f" from {start:g} to {end:g} s" for start, end in zip(clips["start_s"], clips["end_s"], strict=True)]
+    several = clips["uri"].duplicated(keep=False)
+    return clips["uri"].astype(object) + pd.Series(stretch, clips.index, dtype=object).where(several, "")
 
 
 def copies(clips: pd.DataFrame, shards: Path, home: Path, params: NearDuplicateParams) -> pd.DataFrame:
@@ -25,9 +32,11 @@ def copies(clips: pd.DataFrame, shards: Path, home: Path, params: NearDuplicateP
 
     Returns:
         One row a pair, nearest first: ``distance``, ``shift_s`` and ``words`` as :func:`tasks.twins.pairs.near_copies`
-        has them, and what the manifest says of both clips: ``first_uri``, ``second_uri``, ``first_split`` and so on.
+        has them, and what the manifest says of both clips: ``first_name`` (see :func:`names_of`), ``first_split`` and
+        so on.
     """
     pairs = near_copies(prints_of(clips, shards, home), params.distance)
+    clips = clips.assign(name=names_of(clips))
     for which in ("first", "second"):
         known = clips[_KNOWN].iloc[pairs.pop(which).astype(int)].reset_index(drop=True)
         pairs = pairs.join(known.add_prefix(f"{which}_"))
@@ -49,7 +58,7 @@ def with_copies(clips: pd.DataFrame, shards: Path, home: Path, params: NearDupli
     leaks = leaking(copies(clips[clips["split"].notna()], shards, home, params))
     copied: dict[str, str] = {}
     for one, other in (("first", "second"), ("second", "first")):
-        named = leaks[f"{other}_uri"] + " in " + leaks[f"{other}_split"]
+        named = leaks[f"{other}_name"] + " in " + leaks[f"{other}_split"]
         for clip_id, by in zip(leaks[f"{one}_clip_id"], named, strict=True):
             copied.setdefault(clip_id, by)
     return clips.assign(**{COPIED_BY: clips["clip_id"].map(copied).astype("string")})

@@ -14,7 +14,7 @@ FACTS = {
 }  # fmt: skip
 
 
-def write(data, clips):
+def write(data, clips, **columns):
     """A dataset of films by name; a name is source, label and split."""
     (data / "shards").mkdir(parents=True)
     films = [StoredClip(name, 64, 64, times_s(len(frames)).tolist(), stored(frames)) for name, frames in clips.items()]
@@ -23,7 +23,7 @@ def write(data, clips):
         source_id, label, split = name.split("/")
         known = {"clip_id": name, "uri": f"{name}.mp4", "source_id": source_id, "label": label, "split": split}
         rows.append({**FACTS, **known, "sha256": name, "shard": shard, "row": row})
-    manifest = pd.DataFrame(rows)
+    manifest = pd.DataFrame(rows).assign(**columns)
     manifest["captured_at"] = pd.to_datetime(manifest["captured_at"], utc=True)
     write_manifest(manifest, data / "manifest.parquet")
     return data
@@ -43,6 +43,14 @@ def test_pairs_are_named_with_where_one_begins_in_the_other(tmp_path):
     assert "source_id" in leak.says
     assert not contradiction.ok
     assert "c/run/val.mp4 (run) and c/walk/val.mp4 (walk)" in contradiction.says
+
+
+def test_clips_of_one_file_are_told_by_their_stretches(tmp_path):
+    clips = {"a/walk/train": film(0, 0), "b/run/test": film(0, 0)[1:]}
+    data = write(tmp_path / "data", clips, uri="day.mp4", sha256="0", start_s=[0.0, 1.0], end_s=[2.0, 3.16])
+    found = examined(data)
+    assert "day.mp4 from 0 to 2 s (train) overlaps day.mp4 from 1 to 3.16 s (test)" in found["equal stretches"].says
+    assert "day.mp4 from 0 to 2 s (walk) and day.mp4 from 1 to 3.16 s (run)" in found["copies with two labels"].says
 
 
 def test_a_sound_dataset_and_what_cannot_be_compared(tmp_path):

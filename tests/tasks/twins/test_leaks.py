@@ -24,7 +24,7 @@ def put(folder, films):
         source_id, label, split = name.split("/")
         rows.append({
             "clip_id": name, "uri": f"{name}.mp4", "source_id": source_id, "shard": shard, "row": row,
-            "label": label or None, "split": split or None,
+            "label": label or None, "split": split or None, "start_s": 0.0, "end_s": 2.0,
         })  # fmt: skip
     return pd.DataFrame(rows)
 
