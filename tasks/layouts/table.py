@@ -1,7 +1,9 @@
 """A table (CSV or Parquet) with a row for each clip."""
 
 import difflib
-from collections.abc import Callable
+import logging
+import re
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
@@ -18,9 +20,13 @@ from tasks.layouts.claim import Claim
 from tasks.layouts.rule import ONE_LABEL, LabelRule
 from tasks.video.clips import Segment
 
+logger = logging.getLogger(__name__)
+
 COLUMNS = ("path", "label", "labels", "source_id", "start_s", "end_s", "captured_at", "split")
 TABLE_SUFFIXES = (".csv", ".parquet")
 TABLE_NAMES = ("clips.csv", "clips.parquet")
+_LONGEST_HEADER = 10_000
+_DAY = re.compile(r"\d{4}-\d\d-\d\d")
 
 
 def read_table(
@@ -58,9 +64,25 @@ def read_table(
     if table.empty:
         raise UserError(f"{name}: the table has no rows; add one for each clip")
     find = find or partial(_file_beside, path)
-    rows = [_Row(name, number, row, find, rule) for number, row in enumerate(table.to_dict("records"), start=1)]
-    claims = [row.claim(has_labels) for row in rows]
+    first = 1 if path.suffix.lower() == ".parquet" else 2  # as a spreadsheet counts, in which the header is a row
+    rows = zip(table.index, table.to_dict("records"), strict=True)
+    claims = [_Row(name, first + number, row, find, rule).claim(has_labels) for number, row in rows]
+    _say_what_looks_like_several(name, claims, rule)
     return sorted(claims, key=lambda claim: claim.order)
+
+
+def _say_what_looks_like_several(name: str, claims: Sequence[Claim], rule: LabelRule) -> None:
+    if rule.several:
+        return
+    found = [claim.label for claim in claims if claim.label and rule.separator in claim.label]
+    if found:
+        logger.warning(
+            "%s: %d labels such as %r are taken for one class each; where a clip may have several labels, set "
+            "ingest.multi_label in params.yaml to true",
+            name,
+            len(found),
+            found[0],
+        )
 
 
 def _file_beside(table: Path, cell: str) -> Path:
@@ -75,24 +97,52 @@ def _file_beside(table: Path, cell: str) -> Path:
 def _read_table(path: Path, name: str) -> pd.DataFrame:
     try:
         if path.suffix.lower() == ".parquet":
-            return pd.read_parquet(path)
+            return pd.read_parquet(path).reset_index(drop=True)
         # "None" or "NA" may be a label: only an empty cell is empty.
         table = pd.read_csv(path, dtype=str, keep_default_na=False, na_values=[""], skipinitialspace=True)
-        if not isinstance(table.index, pd.RangeIndex):
-            raise ValueError("its rows have more cells than its header; put quotes around cells with commas")
-        return table
     except pd.errors.EmptyDataError:
         raise UserError(f"{name}: the table is empty; give it the columns path and label") from None
     except PermissionError:
         raise
+    except UnicodeDecodeError:
+        raise UserError(f"{name}: this is not UTF-8; {_SAVE}") from None
     except (ValueError, OSError) as error:
-        raise UserError(f"{name}: this is not a readable table: {' '.join(str(error).split())}") from None
+        if isinstance(error, pd.errors.ParserError):
+            _check_separator(path, name)
+        raise UserError(f"{name}: this is not a readable table: {_in_words(str(error))}") from None
+    _check_separator(path, name)
+    if not isinstance(table.index, pd.RangeIndex):
+        raise UserError(f"{name}: its rows have more cells than its header; put quotes around cells with commas")
+    return table.dropna(how="all")
+
+
+_SAVE = "save it as 'CSV UTF-8 (comma delimited)'"
+_TOO_MANY = re.compile(r"Expected (\d+) fields in line (\d+), saw (\d+)")
+_OPEN = re.compile(r"EOF inside string starting at row (\d+)")
+
+
+def _check_separator(path: Path, name: str) -> None:
+    with path.open(encoding="utf-8-sig", errors="replace") as file:
+        header = file.readline(_LONGEST_HEADER)
+    for separator in (";", "\t"):
+        if separator in header and "," not in header:
+            raise UserError(f"{name}: {separator!r} separates its cells, and a comma should; {_SAVE}")
+
+
+def _in_words(error: str) -> str:
+    if found := _TOO_MANY.search(error):
+        return f"row {found[2]} has {found[3]} cells, and the header {found[1]}; put quotes around cells with commas"
+    if found := _OPEN.search(error):
+        return f"a quotation mark in row {int(found[1]) + 1} is not closed"
+    return " ".join(error.split())
 
 
 def _check_columns(name: str, columns: list[str], needed: tuple[str, ...]) -> None:
     for column in columns:
         if are_boxes(column):
             raise UserError(f"{name}: column {column!r}: {boxes_refused()}")
+        if column.rpartition(".")[0] in columns:  # as pandas calls the second of two
+            raise UserError(f"{name}: column {column.rpartition('.')[0]!r} is there twice; remove one of them")
         if column not in COLUMNS:
             close = difflib.get_close_matches(column.strip().lower(), COLUMNS, n=1)
             remedy = f"did you mean {close[0]}?" if close else f"known are {', '.join(COLUMNS)}"
@@ -109,6 +159,10 @@ def _moment(cell: Any) -> datetime:
         with suppress(ValueError):  # a hundred times as fast as pandas, which reads more than ISO 8601
             moment = datetime.fromisoformat(cell.strip())
             return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+        if not _DAY.match(cell.strip()):  # pandas takes 01/02/2026 for the second of January, and 13/02 for February
+            raise ValueError(cell)
+    elif isinstance(cell, int | float):
+        raise TypeError(cell)
     moment = pd.to_datetime(cell, utc=True).to_pydatetime()
     assert isinstance(moment, datetime)
     return moment
@@ -154,7 +208,7 @@ class _Row:
         text = self._text(column)
         if has_labels and not text:
             named = "its labels, write - for none of them" if self._rule.several else "the clip's class"
-            raise self._error(f"label is empty; name {named}, or remove the row")
+            raise self._error(f"label is empty; name {named}, or remove the row; --unlabelled takes rows without one")
         if not text:
             return None
         return self._rule.label(self._rule.in_cell(text, several=column == "labels"), place)

@@ -39,7 +39,7 @@ def test_another_separator_and_lists(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("column", ["labels"])
 def test_one_class_a_clip_is_the_rule_until_the_switch_is_set(tmp_path: Path, column: str) -> None:
-    with pytest.raises(UserError, match=r"row 1: it is 'walk' and 'run', and a clip has one .*ingest\.multi_label"):
+    with pytest.raises(UserError, match=r"row 2: it is 'walk' and 'run', and a clip has one .*ingest\.multi_label"):
         labels(table(tmp_path, "walk|run", column=column), LabelRule())
     assert labels(table(tmp_path, "walk|run"), LabelRule()) == ["walk|run"]  # a class of that name, as ever
 
@@ -47,10 +47,10 @@ def test_one_class_a_clip_is_the_rule_until_the_switch_is_set(tmp_path: Path, co
 @pytest.mark.parametrize(
     ("cell", "complaint"),
     [
-        ("walk|walk", "row 1: label 'walk' is there twice"),
-        ("walk||run", "row 1: one of its labels is empty"),
+        ("walk|walk", "row 2: label 'walk' is there twice"),
+        ("walk||run", "row 2: one of its labels is empty"),
         ("walk|-", "'-' alone means none"),
-        ("", "row 1: label is empty; name its labels, write - for none of them"),
+        ("", "row 2: label is empty; name its labels, write - for none of them"),
     ],
 )
 def test_mistakes_are_named(tmp_path: Path, cell: str, complaint: str) -> None:

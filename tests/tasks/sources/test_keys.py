@@ -86,7 +86,7 @@ def test_a_table_names_what_lies_here_as_find_writes_it(films: Any, tmp_path: Pa
 
 def test_a_table_that_contradicts_itself_names_its_address_and_row(films: Any, tmp_path: Path) -> None:
     put(films, "clips.csv", content=b"path,label\ns3://elsewhere/1.mp4,walk\n")
-    with pytest.raises(UserError, match=r"s3://films/clips.csv: row 1: s3://elsewhere/1.mp4 lies in another bucket"):
+    with pytest.raises(UserError, match=r"s3://films/clips.csv: row 2: s3://elsewhere/1.mp4 lies in another bucket"):
         contents_of("s3://films", tmp_path)
 
 

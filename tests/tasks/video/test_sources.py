@@ -144,21 +144,28 @@ class TestTable:
             ("path\n1.mp4\n", "column 'label' is missing; found path"),
             ("path,label\n", "the table has no rows"),
             ("", "the table is empty"),
-            ("path,label\n1.mp4,a\n3.mp4,a\n", "row 2: there is no file"),
-            ("path,label\n,a\n", "row 1: path is empty"),
+            ("path,label\n1.mp4,a\n3.mp4,a\n", "row 3: there is no file"),
+            ("path,label\n,a\n", "row 2: path is empty"),
             ("path,label\n.,a\n", "is a folder; name a file"),
-            ("path,label\n1.mp4,\n", "row 1: label is empty"),
-            ("path,label\n1.mp4,a/b\n", "row 1: label 'a/b' is a path"),
-            ("path,label\n1.mp4,..\n", "row 1: label '..' is a path"),
-            ("path,label\n1.mp4,walk.mp4\n", "row 1: label 'walk.mp4' is a path"),
+            ("path,label\n1.mp4,\n", "row 2: label is empty"),
+            ("path,label\n1.mp4,a/b\n", "row 2: label 'a/b' is a path"),
+            ("path,label\n1.mp4,..\n", "row 2: label '..' is a path"),
+            ("path,label\n1.mp4,walk.mp4\n", "row 2: label 'walk.mp4' is a path"),
             ('path,label\n1.mp4,"a\x07b"\n', "has control characters"),
-            ("path,label,start_s\n1.mp4,a,soon\n", "row 1: start_s is 'soon'; write seconds"),
-            ("path,label,start_s\n1.mp4,a,-1\n", "row 1: start_s is '-1'; write seconds"),
-            ("path,label,start_s\n1.mp4,a,inf\n", "row 1: start_s is 'inf'; write seconds"),
-            ("path,label,start_s,end_s\n1.mp4,a,5,4\n", "row 1: end_s (4) must come after start_s (5)"),
-            ("path,label,captured_at\n1.mp4,a,yesterday-ish\n", "row 1: captured_at is 'yesterday-ish'; write a time"),
-            ("path,label,split\n1.mp4,a,training\n", "row 1: split is 'training'; write one of train, val, test"),
-            ("path,label\n1.mp4,a,b,c,d\n2.mp4,a\n", "this is not a readable table"),
+            ("path,label,start_s\n1.mp4,a,soon\n", "row 2: start_s is 'soon'; write seconds"),
+            ("path,label,start_s\n1.mp4,a,-1\n", "row 2: start_s is '-1'; write seconds"),
+            ("path,label,start_s\n1.mp4,a,inf\n", "row 2: start_s is 'inf'; write seconds"),
+            ("path,label,start_s,end_s\n1.mp4,a,5,4\n", "row 2: end_s (4) must come after start_s (5)"),
+            ("path,label,captured_at\n1.mp4,a,yesterday-ish\n", "row 2: captured_at is 'yesterday-ish'; write a time"),
+            ("path,label,split\n1.mp4,a,training\n", "row 2: split is 'training'; write one of train, val, test"),
+            ("path,label,captured_at\n1.mp4,a,01/02/2026\n", "row 2: captured_at is '01/02/2026'; write a time"),
+            ("path,label\n1.mp4,a,b,c,d\n2.mp4,a\n", "its rows have more cells than its header; put quotes"),
+            ("path,label\n1.mp4,a\n2.mp4,a,b\n", "row 3 has 3 cells, and the header 2; put quotes around cells"),
+            ('path,label\n1.mp4,a\n2.mp4,"a\n', "a quotation mark in row 3 is not closed"),
+            ("path;label\n1.mp4;a\n", "';' separates its cells, and a comma should; save it as 'CSV UTF-8"),
+            ("path;label;start_s\n1.mp4;a;0,5\n", "';' separates its cells, and a comma should; save it"),
+            ("path\tlabel\n1.mp4\ta\n", "'\\t' separates its cells, and a comma should; save it"),
+            ("path,label,label\n1.mp4,a,b\n", "column 'label' is there twice; remove one of them"),
         ],
     )
     def test_a_mistake_is_named_with_its_place(self, folder: Path, content: str, expected: str) -> None:
@@ -167,6 +174,26 @@ class TestTable:
         assert message.startswith(f"{path}: ")
         assert expected in message
         assert "\n" not in message
+
+    @pytest.mark.parametrize("encoding", ["utf-16", "latin-1"])
+    def test_a_table_that_is_not_utf_8_says_how_to_save_it(self, folder: Path, encoding: str) -> None:
+        (folder / "a.csv").write_text("path,label\n1.mp4,caf\u00e9\n", encoding=encoding)
+        assert complaint(folder / "a.csv").endswith("this is not UTF-8; save it as 'CSV UTF-8 (comma delimited)'")
+
+    def test_a_number_is_no_time(self, folder: Path) -> None:
+        rows = pd.DataFrame({"path": ["1.mp4"], "label": "a", "captured_at": 1767225600}, index=["first"])
+        rows.to_parquet(folder / "a.parquet")
+        assert "row 1: captured_at is 1767225600; write a time" in complaint(folder / "a.parquet")
+
+    def test_rows_without_a_cell_are_passed_over(self, folder: Path) -> None:
+        [claim] = read_claims(table(folder, "path,label\n,\n1.mp4,a\n,\n"))
+        assert claim.uri == "1.mp4"
+
+    def test_what_looks_like_several_labels_is_said(self, folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+        [claim] = read_claims(table(folder, "path,label\n1.mp4,run|walk\n"))
+        assert claim.label == "run|walk"
+        assert "1 labels such as 'run|walk' are taken for one class each; " in caplog.text
+        assert "set ingest.multi_label" in caplog.text
 
     def test_a_file_that_is_no_parquet(self, folder: Path) -> None:
         (folder / "a.parquet").write_text("no")
