@@ -1,5 +1,6 @@
 """What lies in a folder: its video, and the other files, among which lists of clips may be."""
 
+import logging
 import os
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -8,6 +9,10 @@ from functools import cached_property
 from pathlib import Path
 
 from tasks.layouts.claim import VIDEO_SUFFIXES, readable
+
+logger = logging.getLogger(__name__)
+
+_NAMED_AT_MOST = 3
 
 
 @dataclass(frozen=True)
@@ -47,21 +52,37 @@ class Tree:
 
 
 def tree_of(root: Path) -> Tree:
-    """Walk ``root``. Hidden files are passed over: they are a system's own."""
+    """Walk ``root``. Hidden files are passed over: they are a system's own.
+
+    Folders behind symbolic links are not entered: no way out, no circle. They are said.
+    """
     videos: list[Path] = []
     others: list[Path] = []
-    for path in _files(root):
+    linked: list[Path] = []
+    for path in _files(root, linked):
         (videos if path.suffix.lower() in VIDEO_SUFFIXES else others).append(path)
-    return Tree(root, sorted(videos), sorted(others))
+    tree = Tree(root, sorted(videos), sorted(others))
+    if linked:
+        named = ", ".join(tree.uri(path) for path in sorted(linked)[:_NAMED_AT_MOST])
+        more = ", ..." if len(linked) > _NAMED_AT_MOST else ""
+        logger.warning(
+            "%d folders are symbolic links and are left out: %s%s; put the folders themselves here, or name their "
+            "files in a table",
+            len(linked),
+            named,
+            more,
+        )
+    return tree
 
 
-def _files(folder: Path) -> Iterator[Path]:
-    # Folders behind symbolic links are not entered: no way out, no circle.
+def _files(folder: Path, linked: list[Path]) -> Iterator[Path]:
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.name.startswith("."):
                 continue
             if entry.is_dir(follow_symlinks=False):
-                yield from _files(Path(entry.path))
-            elif not entry.is_dir():
+                yield from _files(Path(entry.path), linked)
+            elif entry.is_dir():
+                linked.append(Path(entry.path))
+            else:
                 yield Path(entry.path)

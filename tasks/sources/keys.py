@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 from models.errors import UserError
 from tasks.layouts.boxes import refuse_boxes
 from tasks.layouts.claim import VIDEO_SUFFIXES, Claim
+from tasks.layouts.folder import no_video, say_loose
 from tasks.layouts.listed import read_lists
 from tasks.layouts.rule import LabelRule
 from tasks.layouts.table import TABLE_NAMES, TABLE_SUFFIXES, read_table
@@ -179,6 +180,8 @@ def _from_folder(
     address: S3Address, objects: Collection[StoredObject], spool: Path, rule: LabelRule | None
 ) -> Contents:
     contents, num_others, has_labels = Contents(), 0, rule is not None
+    loose: list[str] = []
+    logger.info("%s: read as a folder per %s", address, "class" if has_labels else "source")
     for found in objects:
         parts = [part for part in found.key.removeprefix(address.prefix).split("/") if part]
         if _is_hidden(parts):
@@ -186,15 +189,16 @@ def _from_folder(
         if PurePosixPath(found.key).suffix.lower() not in VIDEO_SUFFIXES:
             num_others += 1
         elif has_labels and len(parts) == 1:
-            logger.warning("s3://%s/%s lies outside of a class's folder and is left out", address.bucket, found.key)
+            loose.append(found.key.removeprefix(address.prefix))
         else:
             _take(contents, address, found, parts, spool, rule)
+    say_loose(loose)
     if num_others:
         logger.info("%d objects that are not video by their name are left out", num_others)
     if not contents.claims:
         folder = "<class>" if has_labels else "<source>"
         place = S3Address(address.bucket, f"{address.prefix}{folder}/<file>.mp4")
-        raise UserError(f"{address}: no video here; expected {place}, or a table clips.csv")
+        raise UserError(f"{address}: {no_video(loose)} here; expected {place}, or a table clips.csv")
     contents.claims.sort(key=lambda claim: claim.order)
     return contents
 
@@ -236,6 +240,7 @@ def _from_table(
         keys[place] = key
         return place
 
+    logger.info("%s: read as a table of clips", address)
     claims = read_table(path, has_labels=has_labels, name=str(address), find=find, rule=rule)
     contents = Contents([replace(claim, uri=str(S3Address(address.bucket, keys[claim.path]))) for claim in claims])
     listed = {found.key: found for found in bucket.listed(prefix)}

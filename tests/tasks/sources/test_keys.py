@@ -38,6 +38,16 @@ def test_a_prefix_is_read_as_a_folder_and_sources_have_the_same_names(films: Any
     assert [claim[1:] for claim in found(unlabelled)] == [(None, "run"), (None, "walk")]
 
 
+def test_videos_outside_of_a_class_are_counted_and_said_once(
+    films: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    put(films, "set/1.mp4", "set/2.mp4", "set/walk/3.mp4")
+    assert len(contents_of("s3://films/set", tmp_path).claims) == 1
+    assert "2 videos that lie outside of a class's folder are left out: 1.mp4, 2.mp4" in caplog.messages
+    assert "s3://films/set: read as a folder per class" in caplog.messages
+
+
 def test_many_objects_come_in_pages(films: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MOTO_S3_DEFAULT_MAX_KEYS", "2")
     put(films, *(f"walk/{number}.mp4" for number in range(5)))

@@ -45,10 +45,22 @@ class TestFolder:
         folder = touch(tmp_path, "a/1.mp4", "a/notes.txt", "a/.2.mp4", ".git/x.mp4", "README.md")
         assert [claim.uri for claim in read_claims(folder)] == ["a/1.mp4"]
 
-    def test_a_folder_behind_a_link_is_not_entered(self, tmp_path: Path) -> None:
+    def test_a_folder_behind_a_link_is_not_entered_and_said(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
         touch(tmp_path, "elsewhere/secret.mp4", "source/a/1.mp4")
         (tmp_path / "source" / "b").symlink_to(tmp_path / "elsewhere")
         assert [claim.uri for claim in read_claims(tmp_path / "source")] == ["a/1.mp4"]
+        assert "1 folders are symbolic links and are left out: b; put the folders themselves here" in caplog.text
+
+    def test_videos_outside_of_a_class_are_counted_and_said_once(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        folder = touch(tmp_path, *(f"{number}.mp4" for number in range(5)))
+        assert f"no video in a class's folder here; expected {tmp_path}/<class>/<file>.mp4" in complaint(folder)
+        assert [claim.uri for claim in read_claims(touch(tmp_path, "a/1.mp4"))] == ["a/1.mp4"]
+        said = "5 videos that lie outside of a class's folder are left out: 0.mp4, 1.mp4, 2.mp4, ..."
+        assert caplog.messages.count(said) == 2
 
     def test_its_own_table_is_read(self, tmp_path: Path) -> None:
         touch(tmp_path, "cam/1.mp4")
