@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -115,12 +116,27 @@ def ingest(
     where, labelled = source_at(source), not unlabelled
     found = bring_in(where, DATA, section, params.split, seed=params.base.seed, has_labels=labelled)
     version = add_data_here()
-    for path, reason in found.quarantined:
-        console.print(f"quarantined {path}: {reason}", markup=False)
+    _say_what_was_refused(found.quarantined)
     console.print(f"{found.clips} clips ({found.new_clips} new), {found.sources} sources, {found.classes} classes")
     if found.unlabelled:
         console.print(f"{found.unlabelled} clips have no label yet")
     console.print(f"dataset version {version}; `git add data.dvc && git commit` names it, `dvc repro` trains on it")
+
+
+def _say_what_was_refused(quarantined: list[tuple[str, str]]) -> None:
+    from tasks.report.environment import visible
+
+    if not quarantined:
+        return
+    reasons = Counter(reason for _, reason in quarantined).most_common()
+    console.print(f"{len(quarantined)} refused; `videoloop profile` names them", highlight=False)
+    for reason, count in reasons[:_MOST_REASONS]:
+        console.print(f"  {count} x {visible(reason)}", markup=False, emoji=False, highlight=False)
+    if len(reasons) > _MOST_REASONS:
+        console.print(f"  ... and {len(reasons) - _MOST_REASONS} other reasons", highlight=False)
+
+
+_MOST_REASONS = 10
 
 
 @app.command()
@@ -227,7 +243,9 @@ def predict(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
     """Say what the champion sees in video files."""
+    from tasks.layouts.claim import readable as as_text
     from tasks.predict import predict as ask
+    from tasks.report.environment import visible
 
     predictions = ask(files, name or _default_name())
     if as_json:
@@ -235,10 +253,12 @@ def predict(
         print(json.dumps([_without_none(answer, "labels") for answer in answers], indent=2))
     else:
         table = Table("file", "label", "probability", "remark")
+        table.columns[0].overflow = "fold"  # ends of names tell files apart
         for prediction in predictions:
             given = {prediction.label: prediction.probability} if prediction.labels is None else prediction.labels
             share = ", ".join(f"{probability:.3f}" for probability in given.values() if probability is not None)
-            table.add_row(str(prediction.path), prediction.label or "", share, prediction.error or "")
+            texts = (as_text(prediction.path), prediction.label or "", share, prediction.error or "")
+            table.add_row(*(escape(visible(text)) for text in texts))
         console.print(table)
     if all(prediction.error for prediction in predictions):
         raise typer.Exit(2)

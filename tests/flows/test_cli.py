@@ -8,6 +8,8 @@ from typer.testing import CliRunner
 
 from flows.cli import app, main
 from models.errors import UserError
+from tasks.ingest import IngestSummary
+from tasks.predict import Prediction
 from tasks.promote import Promotion
 
 ROOT = Path(__file__).parents[2]
@@ -64,6 +66,36 @@ def test_a_command_that_is_interrupted_says_how_it_goes_on(monkeypatch, capsys):
 
 def _raise(error):
     raise error
+
+
+def test_predictions_name_each_file_as_it_is_called(monkeypatch):
+    names = ["[red]a.mp4", "b\nc.mp4", "\u202ed.mp4", "caf\udce9.mp4", f"{'deep/' * 40}e.mp4"]
+    answers = [Prediction(Path(name), "[bold]walk", 0.9, {}, None) for name in names]
+    monkeypatch.setattr("tasks.predict.predict", lambda _files, _name: answers)
+    ran = CliRunner().invoke(app, ["predict", "--name", "any", "a.mp4"])
+    assert ran.exit_code == 0, ran.exception
+    said = "".join(character for character in ran.stdout if character not in "\u2502\n ")
+    assert "[red]a.mp4" in said
+    assert "[bold]walk" in said
+    assert "b\\u000ac.mp4" in said
+    assert "\\u202ed.mp4" in said
+    assert "caf\\xe9.mp4" in said
+    assert "\u2026" not in said
+
+
+def test_what_an_ingest_refused_is_said_by_reason(monkeypatch):
+    refused = [(f"{number}.mp4", "is empty (0 bytes)") for number in range(500)] + [("x.mp4", "[red]lies[/red]")]
+    monkeypatch.setattr("tasks.ingest.ingest", lambda *_, **__: IngestSummary(7, 1, 3, 2, refused))
+    monkeypatch.setattr("tasks.workspace.add_data_here", lambda: "version")
+    monkeypatch.chdir(ROOT)
+    ran = CliRunner().invoke(app, ["ingest", "tests"])
+    assert ran.exit_code == 0, ran.exception
+    assert ran.stdout.splitlines()[:4] == [
+        "501 refused; `videoloop profile` names them",
+        "  500 x is empty (0 bytes)",
+        "  1 x [red]lies[/red]",
+        "7 clips (1 new), 3 sources, 2 classes",
+    ]
 
 
 def test_a_source_that_is_not_there_costs_no_start_of_servers(monkeypatch, tmp_path):
