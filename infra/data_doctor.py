@@ -49,7 +49,7 @@ def _damage(clips: pd.DataFrame) -> Finding:
         return Finding("frames", True, "all are where the manifest says, as they were written")
     problems = damaged["shard_problem"].value_counts()
     said = _listed(f"{problem} ({count} clips)" for problem, count in problems.items())
-    return Finding("frames", False, f"{said}\nrun `dvc checkout --force`, or ingest the source again")
+    return Finding("frames", False, f"{said}\nrun `dvc checkout --force data.dvc`, or ingest the source again")
 
 
 def _stretches(clips: pd.DataFrame) -> Finding:

@@ -230,8 +230,8 @@ def _check_others(others: pd.DataFrame, shelf: Shelf, data: Path) -> None:
     if shard not in shelf.shards_of_other_recipes:
         num_clips = int((strange["shard"] == shard).sum())
         raise UserError(
-            f"{data / SHARDS.name / shard}: this shard is missing or damaged; run `dvc checkout --force`, or ingest a "
-            f"source that has its other {num_clips} clips too"
+            f"{data / SHARDS.name / shard}: this shard is missing or damaged; run `dvc checkout --force data.dvc`, or "
+            f"ingest a source that has its other {num_clips} clips too"
         )
     raise UserError(
         f"{data}: {len(strange)} clips that the source does not name were stored with other parameters: set ingest in "

@@ -248,7 +248,7 @@ def _report(study: "Study", out: Path, tracker: Tracker) -> None:
 def _demand_manifest(data: Path) -> Path:
     manifest = data / layout.MANIFEST.name
     if not manifest.is_file():
-        raise UserError(f"{manifest}: there is no dataset here; run `videoloop ingest SOURCE` or `dvc checkout`")
+        raise UserError(f"{manifest}: there is no dataset here; run `videoloop ingest` or `dvc checkout data.dvc`")
     return manifest
 
 

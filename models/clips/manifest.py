@@ -88,14 +88,23 @@ def read_manifest(path: Path) -> pd.DataFrame:
     try:
         table = pq.read_table(path)
     except FileNotFoundError:
-        raise UserError(f"{path}: there is no dataset here; run `videoloop ingest SOURCE` or `dvc checkout`") from None
+        raise UserError(
+            f"{path}: there is no dataset here; in the project's folder run `videoloop ingest SOURCE`, or "
+            "`dvc checkout data.dvc`"
+        ) from None
     except (pa.ArrowInvalid, OSError) as error:
-        raise UserError(f"{path}: this is not a readable manifest ({error}); run `dvc checkout --force`") from None
+        raise UserError(f"{path}: this is not a readable manifest ({error}); {_RESTORE}") from None
     if missing := [name for name in SCHEMA.names if name not in {*table.column_names, *_LATER}]:
-        raise UserError(f"{path}: column {missing[0]} is missing; make the dataset again with `videoloop ingest`")
+        raise UserError(
+            f"{path}: column {missing[0]} is missing; {_RESTORE}, or remove it and ingest all sources anew (frames "
+            "that are stored are used again)"
+        )
     several = [_LABELS.name] if _LABELS.name in table.column_names else []
     manifest: pd.DataFrame = _completed(table.to_pandas())[[*SCHEMA.names, *several]]
     return manifest
+
+
+_RESTORE = "run `dvc checkout --force data.dvc`"
 
 
 def _completed(manifest: pd.DataFrame) -> pd.DataFrame:

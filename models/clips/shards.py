@@ -328,13 +328,16 @@ def _explained(path: Path, read: Callable[[Path], _Read]) -> _Read:
     try:
         return read(path)
     except FileNotFoundError:
-        raise UserError(f"{path}: this shard is missing; run `dvc checkout`, or ingest the source again") from None
+        raise UserError(f"{path}: this shard is missing; {_RESTORE}") from None
     except (pa.ArrowInvalid, OSError, IndexError) as error:
         raise _damaged(path, str(error)) from None
 
 
 def _damaged(path: Path, why: str) -> UserError:
-    return UserError(f"{path}: this shard is damaged ({why}); run `dvc checkout --force`, or ingest the source again")
+    return UserError(f"{path}: this shard is damaged ({why}); {_RESTORE}")
+
+
+_RESTORE = "run `dvc checkout --force data.dvc`, or ingest the source again"
 
 
 def _mend(path: Path, whole: Path) -> None:

@@ -451,7 +451,7 @@ class TestMistakes:
         take(source, data)
         shutil.rmtree(data / "shards")
         (source / "walk" / "cam0" / "1.mp4").unlink()
-        with pytest.raises(UserError, match=r"shard is missing or damaged; run `dvc checkout --force`"):
+        with pytest.raises(UserError, match=r"shard is missing or damaged; run `dvc checkout --force data\.dvc`"):
             take(source, data)
 
     def test_a_damaged_shard_of_clips_that_the_source_does_not_name(self, source: Path, data: Path) -> None:

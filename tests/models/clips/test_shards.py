@@ -60,7 +60,7 @@ def test_the_name_is_the_content(tmp_path: Path) -> None:
 
 
 def test_a_missing_shard(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="this shard is missing; run `dvc checkout`"):
+    with pytest.raises(UserError, match=r"this shard is missing; run `dvc checkout --force data\.dvc`"):
         ClipStore(tmp_path).times("none.arrow", 0)
 
 
