@@ -51,9 +51,10 @@ def assign_splits(clips: pd.DataFrame, params: SplitParams, *, seed: int) -> pd.
         UnsplittableClassError: A class cannot be split that way; the message names the class and the remedy.
         UserError: There are fewer than two classes, or the order or the wish that decides is unknown.
     """
-    if len(labels := labels_of(clips)) < 2:
-        only = ", ".join(labels) or "none"
-        raise UserError(f"there is one class ({only}), and telling apart needs two: add clips of another class")
+    if not (labels := labels_of(clips)):
+        raise UserError("no clip has a label yet, and telling apart needs two classes: ingest labelled video first")
+    if len(labels) < 2:
+        raise UserError(f"there is one class ({labels[0]}), and telling apart needs two: add clips of another class")
     if params.by == "source":
         splits = _by_source(clips, _targets(params), seed)
     elif params.by == "time":

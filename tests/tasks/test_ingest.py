@@ -266,7 +266,7 @@ class TestUnlabelled:
         assert "class 'limp': 1 labelled clips wait" in caplog.text
 
     def test_nothing_but_unlabelled_video_is_no_dataset(self, data: Path, incoming: Path) -> None:
-        with pytest.raises(UserError, match=r"there is one class \(none\)"):
+        with pytest.raises(UserError, match=r"no clip has a label yet, .* ingest labelled video first"):
             take(incoming, data, has_labels=False)
 
     def test_by_time(self, source: Path, data: Path, incoming: Path) -> None:
