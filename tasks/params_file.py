@@ -22,9 +22,11 @@ def load_params(path: Path = PARAMS_FILE) -> Params:
             file, the key and the remedy.
     """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.load(path.read_text(encoding="utf-8"), _Loader)
     except FileNotFoundError:
         raise UserError(f"{path}: there is no such file; run from the project's folder") from None
+    except _KeyTwiceError as error:
+        raise UserError(f"{path}: {error}; remove one of them") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: this is not YAML: {' '.join(str(error).split())}") from None
     if not isinstance(content, dict):
@@ -33,6 +35,22 @@ def load_params(path: Path = PARAMS_FILE) -> Params:
         return Params.model_validate(content)
     except ValidationError as error:
         raise UserError("; ".join(_explain(path, problem) for problem in error.errors())) from None
+
+
+class _KeyTwiceError(yaml.YAMLError):
+    """A mapping has two values for one key."""
+
+
+class _Loader(yaml.SafeLoader):
+    """PyYAML's takes the last of two equal keys, and what the first says is lost."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        lines: dict[str, int] = {}
+        for key, _ in node.value:
+            line = key.start_mark.line + 1
+            if (before := lines.setdefault(str(key.value), line)) != line:
+                raise _KeyTwiceError(f"{key.value} is there twice, in lines {before} and {line}")
+        return dict(super().construct_mapping(node, deep))
 
 
 def _explain(path: Path, problem: Any) -> str:
@@ -44,7 +62,8 @@ def _explain(path: Path, problem: Any) -> str:
         return f"{path}: {key}: unknown key; {remedy}"
     if problem["type"] == "missing":
         return f"{path}: {key}: this key is missing; add it"
-    return f"{path}: {key}: {problem['msg'].removeprefix('Value error, ')} (found {problem['input']!r})"
+    found = "" if isinstance(problem["input"], dict) else f" (found {problem['input']!r})"
+    return f"{path}: {key}: {problem['msg'].removeprefix('Value error, ')}{found}"
 
 
 def _known_keys(location: tuple[str | int, ...]) -> list[str]:

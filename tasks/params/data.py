@@ -99,6 +99,14 @@ class IngestParams(Section):
     multi_label: bool = False
     label_separator: Annotated[str, Field(min_length=1, max_length=8)] = "|"
 
+    @model_validator(mode="after")
+    def _takes_clips_of_some_length(self) -> "IngestParams":
+        if self.min_duration_s >= self.max_duration_s:
+            raise ValueError(
+                f"min_duration_s ({self.min_duration_s:g}) must be less than max_duration_s ({self.max_duration_s:g})"
+            )
+        return self
+
 
 class SplitParams(Section):
     """Who is trained on and who is tested.

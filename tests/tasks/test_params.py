@@ -40,6 +40,25 @@ def test_an_unknown_key_names_itself_and_its_nearest_neighbour(tmp_path: Path) -
         load_params(_written(tmp_path, fine_tune__epoch=3))
 
 
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (
+            "base: {name: a}\nbase: {name: b}\n",
+            r"params\.yaml: base is there twice, in lines 1 and 2; remove one of them",
+        ),
+        (
+            "base:\n  seed: 1\n  name: a\n  seed: 2\n",
+            r"params\.yaml: seed is there twice, in lines 2 and 4; remove one",
+        ),
+    ],
+)
+def test_a_key_that_is_there_twice_names_both_lines(tmp_path: Path, content: str, says: str) -> None:
+    (tmp_path / "params.yaml").write_text(content)
+    with pytest.raises(UserError, match=says):
+        load_params(tmp_path / "params.yaml")
+
+
 def test_an_unknown_section_names_those_that_exist_or_are_near(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"serch: unknown key; did you mean search\?"):
         load_params(_written(tmp_path, serch={}))
@@ -51,7 +70,8 @@ def test_an_unknown_section_names_those_that_exist_or_are_near(tmp_path: Path) -
         ({"fine_tune__epochs": "many"}, "fine_tune.epochs: .*integer.*'many'"),
         ({"fine_tune__lr": -1}, "fine_tune.lr: .*greater than 0.*-1"),
         ({"fine_tune__optimizer": "adam"}, "fine_tune.optimizer: .*'adamw' or 'sgd'.*'adam'"),
-        ({"split__test": 0.9}, "split: .*nothing would be left to train on"),
+        ({"split__test": 0.9}, "split: .*nothing would be left to train on$"),
+        ({"ingest__min_duration_s": 50}, r"ingest: min_duration_s \(50\) must be less than max_duration_s \(30\)$"),
         ({"judge__class_floors": {"wave": 1.5}}, "judge.class_floors.wave: .*less than or equal to 1.*1.5"),
         ({"judge__promote": "robots"}, "judge.promote: .*'people' or 'auto'.*'robots'"),
         (
