@@ -109,9 +109,10 @@ def ingest(
     from tasks.layout import DATA
     from tasks.params_file import load_params
     from tasks.sources.address import source_at
-    from tasks.workspace import add_data_here
+    from tasks.workspace import add_data_here, demand_here
 
     params = load_params()
+    demand_here()
     section = params.ingest.model_copy(update={"layout": layout or params.ingest.layout})
     where, labelled = source_at(source), not unlabelled
     found = bring_in(where, DATA, section, params.split, seed=params.base.seed, has_labels=labelled)
@@ -356,9 +357,10 @@ def receive_labels(
     from tasks.layout import DATA, PERSON_LABELS
     from tasks.params_file import load_params
     from tasks.watch.adopt import adopt, named_in
-    from tasks.workspace import add_data_here
+    from tasks.workspace import add_data_here, demand_here
 
     params = load_params()
+    demand_here()
     allowed, seed = params.validate_.labels, params.base.seed
     if answers.is_file() and (asked := named_in(answers.read_text(errors="replace"), params.ingest)):
         adopt(DATA, params.ingest, params.split, seed=seed, wanted=asked)

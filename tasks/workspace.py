@@ -131,8 +131,7 @@ def add_data(workspace: Workspace) -> str:
     Raises:
         UserError: DVC could not take it, as on a full disk.
     """
-    if run_child([*_DVC, "add", "--quiet", str(DATA)], cwd=workspace.root, env=_environment(workspace)) != 0:
-        raise UserError(f"dvc add {DATA} failed, see above; run the same command again once that is mended")
+    _hand_over(workspace, DATA)
     return dataset_version(workspace.root)
 
 
@@ -147,13 +146,34 @@ def add_champion(workspace: Workspace) -> None:
     Raises:
         UserError: DVC could not take it, as on a full disk.
     """
-    if run_child([*_DVC, "add", "--quiet", str(CHAMPION)], cwd=workspace.root, env=_environment(workspace)) != 0:
-        raise UserError(f"dvc add {CHAMPION} failed, see above; run the same command again once that is mended")
+    _hand_over(workspace, CHAMPION)
 
 
 def add_champion_here() -> None:
     """Hand ``champion/`` of the current folder to DVC."""
     add_champion(Workspace("", Path.cwd(), "", ""))
+
+
+def demand_here() -> None:
+    """Check that :func:`add_data_here` can hand over what hours of decoding bring.
+
+    Raises:
+        UserError: The current folder lacks what DVC needs.
+    """
+    root = Path.cwd()
+    if not (root / ".dvc").is_dir():
+        raise UserError(f"{root}: DVC is not set up here; restore .dvc from Git")
+    if git(root, "rev-parse", "--is-inside-work-tree", check=False) != "true":
+        raise UserError(f"{root}: this is not a Git repository; clone videoloop, or run `git init` and commit")
+
+
+def _hand_over(workspace: Workspace, folder: Path) -> None:
+    add, environment = [*_DVC, "add", str(folder)], _environment(workspace)
+    if run_child([*add, "--quiet"], cwd=workspace.root, env=environment) == 0:
+        return
+    # Quiet, it does not even say why it failed.
+    if run_child(add, cwd=workspace.root, env=environment) != 0:
+        raise UserError(f"dvc add {folder} failed, see above; run the same command again once that is mended")
 
 
 def dataset_version(root: Path) -> str:

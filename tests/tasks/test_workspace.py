@@ -83,6 +83,28 @@ def test_a_round_ends_in_a_commit_and_an_unchanged_one_does_nothing(checkout: Pa
 
 
 @pytest.mark.integration
+def test_why_dvc_did_not_take_the_data_is_said(checkout: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (checkout / "data.dvc").write_text("outs: [\n")
+    (checkout / "data").mkdir()
+    with pytest.raises(UserError, match="dvc add data failed, see above"):
+        workspace.add_data_here()
+    assert "data.dvc" in capfd.readouterr().err
+
+
+def test_where_dvc_can_take_no_data_is_said_before_they_are_decoded(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace.demand_here()
+    (checkout / ".git").rename(checkout / "gone")
+    with pytest.raises(UserError, match="this is not a Git repository; clone videoloop"):
+        workspace.demand_here()
+    (checkout / "sub").mkdir()
+    monkeypatch.chdir(checkout / "sub")
+    with pytest.raises(UserError, match="DVC is not set up here"):
+        workspace.demand_here()
+
+
+@pytest.mark.integration
 def test_the_champion_that_a_round_started_from_is_there_in_the_next(checkout: Path) -> None:
     with round_workspace("source") as work:
         (work.root / "champion").mkdir()
