@@ -1,5 +1,6 @@
 """Trying again: which failures of S3 pass by themselves, how long one waits for them, and when one gives up."""
 
+import logging
 import random
 import time
 from threading import Event
@@ -16,8 +17,11 @@ from botocore.exceptions import (
 from botocore.parsers import ResponseParserError
 from urllib3.exceptions import HTTPError
 
+logger = logging.getLogger(__name__)
+
 _FIRST_WAIT_S = 0.1
 _LONGEST_WAIT_S = 20.0
+_TRIES_UNSAID = 5  # some three seconds
 _BUSY = frozenset(("RequestTimeout", "SlowDown", "Throttling", "ThrottlingException", "TooManyRequests"))
 Failure: TypeAlias = BotoCoreError | ClientError | ResponseParserError | HTTPError
 FAILURES = (BotoCoreError, ClientError, ResponseParserError, HTTPError)
@@ -62,6 +66,8 @@ class Patience:
         bound_s = min(_LONGEST_WAIT_S, _FIRST_WAIT_S * 2.0**self._tries)
         self._tries += 1
         left_s = self._end_s - time.monotonic()
+        if self._tries == _TRIES_UNSAID and left_s > 0:
+            logger.warning("S3 does not answer (%s); trying for %.0f s more", in_words(failure), left_s)
         if left_s <= 0 or self._stopped.wait(min(left_s, random.uniform(0.0, bound_s))):
             raise GaveUp(f"no answer for {self._deadline_s:g} s ({in_words(failure)})") from failure
 

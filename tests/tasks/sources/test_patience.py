@@ -47,3 +47,14 @@ def test_a_wait_ends_when_all_is_to_stop() -> None:
     stopped.set()
     with pytest.raises(GaveUp):
         Patience(600.0, stopped).wait(answer(503))
+
+
+def test_a_long_wait_is_said_once(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    monkeypatch.setattr("tasks.sources.patience._FIRST_WAIT_S", 0.0)
+    patience = Patience(600.0, Event())
+    for _ in range(4):
+        patience.wait(answer(503, "SlowDown"))
+    assert caplog.messages == []
+    for _ in range(4):
+        patience.wait(answer(503, "SlowDown"))
+    assert caplog.messages == ["S3 does not answer (503 SlowDown); trying for 600 s more"]
