@@ -49,8 +49,6 @@ def _python() -> str:
 
 
 def _git() -> str:
-    if not shutil.which("git"):
-        raise UserError("git is not on PATH; install it with the system's package manager")
     repository.demand_ready(main_checkout())
     return repository.git(main_checkout(), "log", "-1", "--format=%h %s")
 

@@ -1,5 +1,6 @@
 """The user's Git repository: what must hold before a round, and how commits are made."""
 
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -12,8 +13,10 @@ def git(root: Path, *arguments: str, check: bool = True) -> str:
     """Run git in ``root`` and return what it printed.
 
     Raises:
-        UserError: git failed; with its own words.
+        UserError: git failed, with its own words, or is not there.
     """
+    if shutil.which("git") is None:
+        raise UserError("git is not on PATH; install it with the system's package manager")
     done = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, check=False)
     if check and done.returncode != 0:
         raise UserError(f"git {' '.join(arguments[:2])} failed in {root}: {(done.stderr or done.stdout).strip()}")

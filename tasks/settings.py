@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 from functools import lru_cache
 from pathlib import Path
@@ -213,6 +214,8 @@ def hush() -> None:
 
 def main_checkout() -> Path:
     """The folder of the repository's main checkout, also from within a worktree; outside Git, this folder."""
+    if shutil.which("git") is None:
+        return Path.cwd()
     found = subprocess.run(
         ["git", "rev-parse", "--path-format=absolute", "--git-common-dir"], capture_output=True, text=True, check=False
     )

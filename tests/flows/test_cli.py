@@ -106,6 +106,21 @@ def test_a_source_that_is_not_there_costs_no_start_of_servers(monkeypatch, tmp_p
     assert str(ran.exception).startswith(f"{tmp_path / 'nothing'}: there is no such file or folder")
 
 
+@pytest.mark.parametrize("command", [["ingest", "tests"], ["doctor"]])
+def test_without_git_there_is_one_sentence(command, tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "flows.cli", *command],
+        env={**os.environ, "PATH": str(tmp_path), "COLUMNS": "300"},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode != 0
+    assert "git is not on PATH; install it" in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+
+
 @pytest.mark.parametrize(
     ("environment", "who"),
     [
