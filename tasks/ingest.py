@@ -144,6 +144,7 @@ def ingest(
         shelf.sweep(manifest["shard"])
         for leftover in data.glob(".*.parquet.*"):
             leftover.unlink()
+    _say_what_changed(known, manifest)
     for label, num_clips in found.waiting.items():
         logger.warning("%s", waits(label, num_clips))
     return IngestSummary(
@@ -216,6 +217,24 @@ def _report(rejected: Sequence[Rejected]) -> None:
         logger.warning("quarantined: %s %s", entry.claim.uri, entry.refused)
     if len(rejected) > _MAX_REPORTED:
         logger.warning("quarantined: %d more", len(rejected) - _MAX_REPORTED)
+
+
+def _say_what_changed(known: pd.DataFrame, now: pd.DataFrame) -> None:
+    """What a source says of known clips holds; that it moves clips between splits should surprise nobody."""
+    before = known.set_index("clip_id").reindex(now["clip_id"])
+    for column, name in (("label", "label"), ("source_id", "source"), ("split", "split")):
+        was, became = before[column].to_numpy(object), now[column].to_numpy(object)
+        changed = pd.notna(was) & pd.notna(became) & (was != became)
+        if changed.any():
+            first = int(changed.argmax())
+            logger.warning(
+                "%d known clips have another %s than before, such as %s: %r, was %r",
+                changed.sum(),
+                name,
+                now["uri"].iloc[first],
+                became[first],
+                was[first],
+            )
 
 
 def _others(known: pd.DataFrame, candidates: Sequence[Candidate]) -> pd.DataFrame:

@@ -114,6 +114,19 @@ def test_a_new_batch_adds_shards_and_keeps_the_old_ones(source: Path, data: Path
     assert bytes_of(data / "shards").items() > shards_before.items()
 
 
+def test_what_a_source_changes_of_known_clips_is_said(
+    source: Path, data: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    take(source, data)
+    take(source, data)
+    assert "known clips have another" not in caplog.text
+    for label in ("walk", "run"):
+        (source / label / "cam0").rename(source / label / "yard")
+    take(source, data)
+    said = "2 known clips have another source than before, such as run/yard/1.mp4: 'yard', was 'cam0'"
+    assert said in caplog.messages
+
+
 def test_the_latest_word_on_a_clip_holds(source: Path, data: Path) -> None:
     take(source, data)
     manifest = manifest_of(data)
