@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from models.clips.label_sets import one_row_a_label
+from models.clips.label_sets import is_multi_label, one_row_a_label
 from models.clips.manifest import SPLITS, labels_of, read_manifest
 from models.clips.shards import ClipStore, Shards
 from models.files import replacing
@@ -50,6 +50,7 @@ def profile(name: str, out: Path, *, data: Path = layout.DATA) -> None:
             splits=[by_split[split] for split in SPLITS if split in by_split],
             classes=classes[: contents.MOST_CLASSES],
             num_classes=len(labels_of(clips)),
+            multi_label=is_multi_label(clips),
             sources=contents.grouped(clips, "source_id")[: contents.MOST_SOURCES],
             over_time=contents.over_time(clips),
             facts=spread(clips),

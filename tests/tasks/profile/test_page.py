@@ -30,9 +30,19 @@ def text_of(page):
 def test_counts_by_class_source_and_split(data):
     text = text_of(page_of(data))
     assert "60 clips of 3 classes from 5 sources." in text
-    assert "left 20 5 0.3 12 4 4 " in text
-    assert "cam0 12 3 0.2 12" in text
+    assert "left 20 5 0.27 12 4 4 " in text
+    assert "cam0 12 3 0.16 12" in text
     assert "The latest ingest refused no file." in text
+
+
+def test_that_clips_of_several_labels_count_for_each_is_said(data):
+    said = "A clip counts once for each of its labels; - are clips that show none of them."
+    assert said not in text_of(page_of(data))
+    manifest = read_manifest(data / "manifest.parquet").assign(label="left|right")
+    write_manifest(manifest.assign(labels=None), data / "manifest.parquet")
+    text = text_of(page_of(data))
+    assert said in text
+    assert "60 clips of 2 classes" in text
 
 
 def test_every_name_is_inert(data):
