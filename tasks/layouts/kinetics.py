@@ -6,12 +6,14 @@ YouTube is the source. Much of it is gone from there: files that are missing are
 """
 
 import csv
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from models.errors import UserError
 from tasks.layouts.claim import checked_label
 from tasks.layouts.listed import Entry, Layout, text_of
+from tasks.layouts.table import SAVE
 from tasks.video.clips import WHOLE, Segment
 
 _NEEDED = ("youtube_id", "time_start", "time_end")
@@ -25,7 +27,7 @@ def _find(others: Sequence[Path]) -> list[Path]:
 
 def _is_list(path: Path) -> bool:
     with path.open(encoding="utf-8-sig", errors="replace") as file:
-        header = [cell.strip().strip('"') for cell in file.readline(_LONGEST_HEADER).split(",")]
+        header = [cell.strip().strip('"') for cell in re.split("[,;\t]", file.readline(_LONGEST_HEADER))]
     return set(_NEEDED) <= set(header)
 
 
@@ -35,6 +37,8 @@ def _read(lists: Sequence[Path], official: int) -> list[Entry]:  # noqa: ARG001 
 
 def _entries(path: Path) -> Iterator[Entry]:
     rows = csv.DictReader(text_of(path).splitlines(), skipinitialspace=True)
+    if not set(_NEEDED) <= set(rows.fieldnames or ()):
+        raise UserError(f"{path}: a comma should separate its cells; {SAVE}")
     for row in rows:
         place = f"{path}: row {rows.line_num}"
         cells = {str(name): str(cell or "").strip() for name, cell in row.items() if name is not None}

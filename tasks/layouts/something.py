@@ -28,11 +28,11 @@ def _find(others: Sequence[Path]) -> list[Path]:
 
 
 def _has_classes(path: Path) -> bool:
-    # Other datasets have a labels.json too: this one's says the number of each class.
+    # Other datasets have a labels.json too: this one's says the number of each class. A damaged one may be this.
     try:
         content = _json(path)
     except UserError:
-        return False
+        return True
     return isinstance(content, dict) and all(str(index).isdigit() for index in content.values())
 
 

@@ -25,6 +25,8 @@ logger = logging.getLogger(__name__)
 COLUMNS = ("path", "label", "labels", "source_id", "start_s", "end_s", "captured_at", "split")
 TABLE_SUFFIXES = (".csv", ".parquet")
 TABLE_NAMES = ("clips.csv", "clips.parquet")
+SAVE = "save it as 'CSV UTF-8 (comma delimited)'"
+"""The remedy, in the words of spreadsheets."""
 _LONGEST_HEADER = 10_000
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
 
@@ -105,7 +107,7 @@ def _read_table(path: Path, name: str) -> pd.DataFrame:
     except PermissionError:
         raise
     except UnicodeDecodeError:
-        raise UserError(f"{name}: this is not UTF-8; {_SAVE}") from None
+        raise UserError(f"{name}: this is not UTF-8; {SAVE}") from None
     except (ValueError, OSError) as error:
         if isinstance(error, pd.errors.ParserError):
             _check_separator(path, name)
@@ -116,7 +118,6 @@ def _read_table(path: Path, name: str) -> pd.DataFrame:
     return table.dropna(how="all")
 
 
-_SAVE = "save it as 'CSV UTF-8 (comma delimited)'"
 _TOO_MANY = re.compile(r"Expected (\d+) fields in line (\d+), saw (\d+)")
 _OPEN = re.compile(r"EOF inside string starting at row (\d+)")
 
@@ -126,7 +127,7 @@ def _check_separator(path: Path, name: str) -> None:
         header = file.readline(_LONGEST_HEADER)
     for separator in (";", "\t"):
         if separator in header and "," not in header:
-            raise UserError(f"{name}: {separator!r} separates its cells, and a comma should; {_SAVE}")
+            raise UserError(f"{name}: {separator!r} separates its cells, and a comma should; {SAVE}")
 
 
 def _in_words(error: str) -> str:

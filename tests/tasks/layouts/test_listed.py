@@ -166,6 +166,11 @@ class TestKinetics:
         assert complaint(tmp_path).startswith(f"{path}: ")
         assert expected in complaint(tmp_path)
 
+    def test_a_list_with_other_separators_is_not_passed_over(self, tmp_path: Path) -> None:
+        path = layouts.kinetics(tmp_path) / "val.csv"
+        path.write_text("label;youtube_id;time_start;time_end;split\na;abc;0;10;val\n")
+        assert complaint(tmp_path).startswith(f"{path}: a comma should separate its cells; save it as 'CSV UTF-8")
+
 
 class TestSomething:
     def test_classes_are_templates_and_the_validation_is_the_test(
@@ -194,6 +199,9 @@ class TestSomething:
         assert "entry 1: the clip has no template" in complaint(tmp_path)
         path.write_text('[{"id": "1"')
         assert "this is not JSON" in complaint(tmp_path)
+        labels = next(tmp_path.glob("*labels.json"))
+        labels.write_text(labels.read_text()[:-10])
+        assert complaint(tmp_path).startswith(f"{labels}: this is not JSON")
 
 
 class TestCvat:
