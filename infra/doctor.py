@@ -78,8 +78,8 @@ def _device() -> str:
 
 def _disk() -> str:
     home = settings().home
-    home.mkdir(parents=True, exist_ok=True)
-    free = shutil.disk_usage(home).free / 1e9
+    there = next(folder for folder in (home, *home.parents) if folder.exists())  # a look leaves nothing behind
+    free = shutil.disk_usage(there).free / 1e9
     if free < _ROOM_GB:
         raise UserError(f"{home}: {free:.1f} GB free, a round may need {_ROOM_GB:.0f}; free some or set VIDEOLOOP_HOME")
     return f"{free:.0f} GB free at {home}"
