@@ -7,6 +7,7 @@ from pathlib import Path
 from models.errors import UserError
 
 _SCHEME = "s3://"
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
 @dataclass(frozen=True)
@@ -37,8 +38,14 @@ def source_at(text: str) -> Source:
     """The place that ``text`` names.
 
     Raises:
-        UserError: It begins with ``s3://`` and names no bucket.
+        UserError: It names nothing, begins with ``s3://`` and names no bucket, or is an address of another kind.
     """
+    if not text.strip():
+        raise UserError(f"the source is {text!r}, which names nothing; give a folder, a table, or s3://BUCKET/PREFIX")
+    if (scheme := _ADDRESS.match(text)) and scheme[0].lower() != _SCHEME:
+        raise UserError(
+            f"{text}: {scheme[0]} is not read; give a folder or a table of this machine, or s3://BUCKET/PREFIX"
+        )
     if not text.lower().startswith(_SCHEME):
         return Path(text)
     bucket, _, key = text[len(_SCHEME) :].partition("/")

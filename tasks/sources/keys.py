@@ -251,7 +251,10 @@ def _from_table(
 
 
 def _key_of(cell: str, address: S3Address, prefix: str) -> str:
-    named = source_at(cell)
+    try:
+        named = source_at(cell)
+    except UserError as error:
+        raise LookupError(str(error)) from None
     if isinstance(named, Path):
         return prefix + "/".join(part for part in cell.split("/") if part != ".")  # as in a folder: ./films/1.mp4
     if named.bucket != address.bucket:

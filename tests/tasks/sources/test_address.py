@@ -31,3 +31,18 @@ def test_an_address_is_the_same_from_everywhere_and_a_path_is_made_so(monkeypatc
 def test_an_address_without_a_bucket_says_how_to_write_one(text: str) -> None:
     with pytest.raises(UserError, match="no bucket's name; write s3://BUCKET/PREFIX"):
         source_at(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "the source is '', which names nothing"),
+        (" ", "the source is ' ', which names nothing"),
+        ("http://films/set", "http://films/set: http:// is not read; give a folder"),
+        ("file:///films", "file:///films: file:// is not read; give a folder"),
+    ],
+)
+def test_what_can_be_no_source_is_said(text: str, says: str) -> None:
+    with pytest.raises(UserError) as refused:
+        source_at(text)
+    assert str(refused.value).startswith(says)
