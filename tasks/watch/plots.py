@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 import numpy as np
 from markupsafe import Markup
+from matplotlib import dates
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
@@ -13,6 +15,7 @@ from tasks.report.plots import COLOURS, INK, WIDE, svg
 from tasks.watch.findings import Findings
 
 _MOST_GROUPS = 2
+_LEAST_MARGIN = np.timedelta64(2, "D")
 
 
 def evidence(past: Sequence[Findings], latest: Findings) -> Markup:
@@ -31,7 +34,7 @@ def evidence(past: Sequence[Findings], latest: Findings) -> Markup:
         axes.axhline(latest.overall.limit, color=INK, linestyle=":", linewidth=1.0, label="limit")
         axes.set_yscale("log")
         axes.set_ylabel("evidence")
-        axes.tick_params(axis="x", rotation=30)
+        _over_life(axes, past)
         axes.legend()
 
     return svg(draw, WIDE, "Evidence of change by watch against the limit that raises the alarm")
@@ -68,10 +71,21 @@ def accuracy(past: Sequence[Findings]) -> Markup:
             axes.axhline(before, color=INK, linestyle=":", linewidth=1.0, label="on the reference")
         axes.set_ylim(0, 1.03)
         axes.set_ylabel("accuracy")
-        axes.tick_params(axis="x", rotation=30)
+        _over_life(axes, past)
         axes.legend()
 
     return svg(draw, WIDE, "Accuracy by watch, estimated without labels and measured with them, with intervals")
+
+
+def _over_life(axes: Axes, past: Sequence[Findings]) -> None:
+    """Days of the champion's life, some at least: left to itself, an axis of one watch spans four years."""
+    first, *_, last = _days([past[0].now, past[-1].now])
+    margin = max((last - first) // 20, _LEAST_MARGIN)
+    axes.set_xlim(first - margin, last + margin)
+    of_dates: Any = dates  # without types
+    locator = of_dates.AutoDateLocator(minticks=3, maxticks=8)
+    axes.xaxis.set_major_locator(locator)
+    axes.xaxis.set_major_formatter(of_dates.ConciseDateFormatter(locator))
 
 
 def _days(moments: Sequence[datetime]) -> NDArray[np.datetime64]:
