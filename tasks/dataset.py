@@ -106,7 +106,8 @@ def kept_splits(known: pd.DataFrame, data: Path, split: SplitParams, seed: int) 
 def labelled(clips: pd.DataFrame, known: pd.DataFrame, by_person: Mapping[str, str]) -> pd.DataFrame:
     """Put on ``clips``, as their source describes them, the labels that people gave.
 
-    A person's label holds against the source's, and a source without labels takes none away.
+    A person's label holds against the source's. A source without labels takes none away, and moves no clip that has one
+    to another source: that would move it to another split, and a model may have been trained on it.
 
     Args:
         clips: As the source describes them, or as they are known.
@@ -115,9 +116,12 @@ def labelled(clips: pd.DataFrame, known: pd.DataFrame, by_person: Mapping[str, s
     """
     before = known.dropna(subset=["label"]).set_index("clip_id")
     held = before.reindex(clips["clip_id"])
-    holds = ((held["label_origin"] == PERSON) | clips["label"].isna().to_numpy()) & held["label"].notna()
+    is_silent_N = clips["label"].isna().to_numpy()
+    holds = ((held["label_origin"] == PERSON) | is_silent_N) & held["label"].notna()
     given = clips["clip_id"].map(by_person)
     clips = clips.astype({"label": object, "label_origin": object})
+    stays_N = is_silent_N & held["label"].notna().to_numpy()
+    clips["source_id"] = clips["source_id"].mask(stays_N, held["source_id"].to_numpy())
     for column in ("label", "label_origin"):
         clips[column] = clips[column].mask(holds.to_numpy(), held[column].astype(object).to_numpy())
     clips["label"] = given.where(given.notna(), clips["label"])

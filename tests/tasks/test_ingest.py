@@ -242,6 +242,15 @@ class TestUnlabelled:
         take(incoming, data, has_labels=False)
         assert bytes_of(data)["manifest.parquet"] == again["manifest.parquet"]
 
+    def test_it_moves_no_labelled_clip_to_another_source(self, source: Path, data: Path, tmp_path: Path) -> None:
+        take(source, data)
+        before = manifest_of(data).set_index("clip_id")
+        for camera in ("cam0", "cam1", "cam2", "cam3"):
+            shutil.copytree(source / "walk" / camera, tmp_path / "incoming" / "shed" / camera)
+        take(tmp_path / "incoming", data, has_labels=False)
+        columns = ["source_id", "label", "split"]
+        assert manifest_of(data).set_index("clip_id").loc[before.index, columns].equals(before[columns])
+
     def test_labels_of_people_outlast_sources_splits_and_the_manifest(
         self, source: Path, data: Path, incoming: Path
     ) -> None:
