@@ -3,7 +3,6 @@
 import json
 import os
 import sys
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -16,6 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from flows.label_commands import label_app
 from flows.lost_server import leave, lost_server_in_words
 from tasks.params.data import LayoutName
 from tasks.process import readable, speak
@@ -31,13 +31,13 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Keeps a video model right while the world in front of the cameras changes.",
 )
-label_app = typer.Typer(no_args_is_help=True, help="Ask people for labels, and take them back.")
 app.add_typer(label_app, name="label")
 console = Console()
 
 Name = Annotated[str | None, typer.Argument(help="Registered model; default: base.name of params.yaml.")]
 _SOURCE = "A folder per class, a CSV or Parquet table, or a dataset as it is published, here or at s3://."
 Why = Annotated[str, typer.Option(help="The reason, for the decision log.")]
+_INTERRUPTED = 130
 
 
 def main() -> None:
@@ -58,15 +58,9 @@ def main() -> None:
     leave(code)
 
 
-_INTERRUPTED = 130
-
-
 @app.command()
 def run(
-    source: Annotated[
-        str | None,
-        typer.Option(help=f"{_SOURCE} Default: as last time."),
-    ] = None,
+    source: Annotated[str | None, typer.Option(help=f"{_SOURCE} Default: as last time.")] = None,
 ) -> None:
     """Run one round: ingest, validate, search, fine-tune, evaluate, report, register, judge."""
     from infra import servers
@@ -93,10 +87,7 @@ def run(
 
 @app.command()
 def ingest(
-    source: Annotated[
-        str,
-        typer.Argument(help=_SOURCE),
-    ],
+    source: Annotated[str, typer.Argument(help=_SOURCE)],
     unlabelled: Annotated[
         bool, typer.Option("--unlabelled", help="A folder per source, or a table without the column label.")
     ] = False,
@@ -105,6 +96,7 @@ def ingest(
     ] = None,
 ) -> None:
     """Bring video into data/ of this checkout; `dvc repro` goes on from there."""
+    from flows.summary import show_refused
     from tasks.ingest import ingest as bring_in
     from tasks.layout import DATA
     from tasks.params_file import load_params
@@ -117,27 +109,11 @@ def ingest(
     where, labelled = source_at(source), not unlabelled
     found = bring_in(where, DATA, section, params.split, seed=params.base.seed, has_labels=labelled)
     version = add_data_here()
-    _say_what_was_refused(found.quarantined)
+    show_refused(console, found.quarantined)
     console.print(f"{found.clips} clips ({found.new_clips} new), {found.sources} sources, {found.classes} classes")
     if found.unlabelled:
         console.print(f"{found.unlabelled} clips have no label yet")
     console.print(f"dataset version {version}; `git add data.dvc && git commit` names it, `dvc repro` trains on it")
-
-
-def _say_what_was_refused(quarantined: list[tuple[str, str]]) -> None:
-    from tasks.report.environment import visible
-
-    if not quarantined:
-        return
-    reasons = Counter(reason for _, reason in quarantined).most_common()
-    console.print(f"{len(quarantined)} refused; `videoloop profile` names them", highlight=False)
-    for reason, count in reasons[:_MOST_REASONS]:
-        console.print(f"  {count} x {visible(reason)}", markup=False, emoji=False, highlight=False)
-    if len(reasons) > _MOST_REASONS:
-        console.print(f"  ... and {len(reasons) - _MOST_REASONS} other reasons", highlight=False)
-
-
-_MOST_REASONS = 10
 
 
 @app.command()
@@ -321,61 +297,6 @@ def reproduce(
         console.print("equal to the byte" if found.equal else "[red]the weights differ[/red]")
         if not found.equal:
             raise typer.Exit(1)
-
-
-@label_app.command("request")
-def request_labels(
-    outputs: Annotated[Path, typer.Argument(help="What a model made of clips of data/, as the watch writes it.")],
-    budget: Annotated[int, typer.Option(min=1, help="Clips that people will look at.")] = 50,
-    per_source: Annotated[int | None, typer.Option(min=1, help="Clips of one source, at most.")] = None,
-    out: Annotated[Path, typer.Option(help="Where requests lie.")] = Path("requests"),
-) -> None:
-    """Choose the clips most worth a person's time, and write them into a folder to look at and to fill in."""
-    from tasks.labelling.outputs import read_outputs
-    from tasks.labelling.request import request
-    from tasks.layout import DATA
-    from tasks.params_file import load_params
-
-    params = load_params()
-    labels, seed = params.validate_.labels, params.base.seed
-    made = request(read_outputs(outputs), DATA, out, budget=budget, per_source=per_source, seed=seed, labels=labels)
-    state = "" if made.new else ", which was there already"
-    console.print(f"{made.clips} clips of {made.sources} sources: {made.folder}{state}", highlight=False, markup=False)
-
-
-@label_app.command("receive")
-def receive_labels(
-    answers: Annotated[
-        Path, typer.Argument(help="labels.csv of a request, or Label Studio's JSON or CVAT's XML export.")
-    ],
-    new_classes: Annotated[bool, typer.Option("--new-classes", help="Take labels that the dataset lacks.")] = False,
-    replace: Annotated[bool, typer.Option("--replace", help="Let labels differ from those that clips have.")] = False,
-) -> None:
-    """Take labels back into data/ and person_labels.csv: all of the file, or nothing."""
-    from tasks.dataset import waits
-    from tasks.labelling.receive import receive
-    from tasks.layout import DATA, PERSON_LABELS
-    from tasks.params_file import load_params
-    from tasks.watch.adopt import adopt, named_in
-    from tasks.workspace import add_data_here, demand_here
-
-    params = load_params()
-    demand_here()
-    allowed, seed = params.validate_.labels, params.base.seed
-    if answers.is_file() and (asked := named_in(answers.read_text(errors="replace"), params.ingest)):
-        adopt(DATA, params.ingest, params.split, seed=seed, wanted=asked)
-    found = receive(answers, DATA, params.split, seed=seed, allowed=allowed, new_classes=new_classes, replace=replace)
-    version = add_data_here()
-    for label, clips in found.taken.items():
-        console.print(f"{label}: {clips}{' (new class)' if label in found.new_classes else ''}", markup=False)
-    for label, clips in found.waiting.items():
-        console.print(waits(label, clips), markup=False)
-    splits = ", ".join(f"{clips} in {split}" for split, clips in found.splits.items())
-    taken = sum(found.taken.values())
-    console.print(f"{taken} labels taken ({splits or 'none new'}), {found.repeated} known, {found.skipped} skipped")
-    console.print(
-        f"dataset version {version}; `git add {PERSON_LABELS} data.dvc && git commit` lets the next round train on it"
-    )
 
 
 def _findings(patient: Patient) -> "Iterator[Finding]":

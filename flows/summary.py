@@ -1,17 +1,21 @@
-"""A round's short table on the terminal."""
+"""What rounds, ingests and watches have come to, in short, on the terminal."""
 
+from collections import Counter
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
 
 from tasks.evaluation.measure import ACCURACY, Measure, measure_of
+from tasks.report.environment import visible
 from tasks.summary import Round
 
 if TYPE_CHECKING:
     from tasks.watch.watch import Watched
 
 _MOST_GROUPS = 20
+_MOST_REASONS = 10
 
 
 def show(console: Console, result: Round, *, mlflow: str, prefect: str) -> None:
@@ -51,6 +55,18 @@ def show(console: Console, result: Round, *, mlflow: str, prefect: str) -> None:
         "Prefect": prefect.removesuffix("/api"),
     }.items():
         console.print(f"{what:8} {address}", soft_wrap=True, highlight=False, markup=False)
+
+
+def show_refused(console: Console, quarantined: Sequence[tuple[str, str]]) -> None:
+    """Print why files were refused, as path and reason, the commonest reasons first; nothing where none was."""
+    if not quarantined:
+        return
+    reasons = Counter(reason for _, reason in quarantined).most_common()
+    console.print(f"{len(quarantined)} refused; `videoloop profile` names them", highlight=False)
+    for reason, count in reasons[:_MOST_REASONS]:
+        console.print(f"  {count} x {visible(reason)}", markup=False, emoji=False, highlight=False)
+    if len(reasons) > _MOST_REASONS:
+        console.print(f"  ... and {len(reasons) - _MOST_REASONS} other reasons", highlight=False)
 
 
 def show_watch(console: Console, found: "Watched | None") -> None:

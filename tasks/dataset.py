@@ -116,14 +116,14 @@ def labelled(clips: pd.DataFrame, known: pd.DataFrame, by_person: Mapping[str, s
     """
     before = known.dropna(subset=["label"]).set_index("clip_id")
     held = before.reindex(clips["clip_id"])
-    is_silent_N = clips["label"].isna().to_numpy()
-    holds = ((held["label_origin"] == PERSON) | is_silent_N) & held["label"].notna()
+    has_N = held["label"].notna().to_numpy()
+    stays_N = has_N & clips["label"].isna().to_numpy()
+    holds_N = stays_N | (has_N & (held["label_origin"] == PERSON).to_numpy())
     given = clips["clip_id"].map(by_person)
     clips = clips.astype({"label": object, "label_origin": object})
-    stays_N = is_silent_N & held["label"].notna().to_numpy()
     clips["source_id"] = clips["source_id"].mask(stays_N, held["source_id"].to_numpy())
     for column in ("label", "label_origin"):
-        clips[column] = clips[column].mask(holds.to_numpy(), held[column].astype(object).to_numpy())
+        clips[column] = clips[column].mask(holds_N, held[column].astype(object).to_numpy())
     clips["label"] = given.where(given.notna(), clips["label"])
     clips["label_origin"] = clips["label_origin"].mask(given.notna(), PERSON)
     return clips

@@ -47,9 +47,10 @@ class _Loader(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         lines: dict[str, int] = {}
         for key, _ in node.value:
-            line = key.start_mark.line + 1
-            if (before := lines.setdefault(str(key.value), line)) != line:
-                raise _KeyTwiceError(f"{key.value} is there twice, in lines {before} and {line}")
+            line, name = key.start_mark.line + 1, str(key.value)
+            if name in lines:
+                raise _KeyTwiceError(f"{name} is there twice, in lines {lines[name]} and {line}")
+            lines[name] = line
         return dict(super().construct_mapping(node, deep))
 
 

@@ -94,7 +94,8 @@ class DvcRemote:
 
         retries = {"mode": "standard", "max_attempts": 5}
         timeouts = {"connect_timeout": _CONNECT_TIMEOUT_S, "read_timeout": _READ_TIMEOUT_S}
-        return boto3.client("s3", config=Config(retries=retries, max_pool_connections=32, **timeouts))
+        # A session of its own: the default one is not safe to be used first by several threads.
+        return boto3.Session().client("s3", config=Config(retries=retries, max_pool_connections=32, **timeouts))
 
     @cached_property
     def _md5_of(self) -> dict[str, str]:

@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from flows.cli import receive_labels
+from flows.label_commands import receive_labels
 from flows.train import train
 from flows.watch_steps import is_taken_up
 from models.errors import UserError

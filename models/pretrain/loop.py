@@ -17,7 +17,8 @@ from models.errors import DivergedError
 from models.interruption import EXIT_CODE, Interruption
 from models.optimise import schedule_factor, set_learning_rate
 from models.pretrain.pretext import Pretext
-from models.reproducible import reproducible
+from models.processes import Group
+from models.reproducible import random_state, reproducible, set_random_state
 from models.spec import PretrainParams
 
 logger = logging.getLogger(__name__)
@@ -160,9 +161,6 @@ class _Run:
     def _save(self) -> None:
         if self._checkpoints is None:
             return
-        random = {"cpu": torch.get_rng_state()}
-        if self._device.type == "cuda":
-            random["cuda"] = torch.cuda.get_rng_state(self._device)
         state = {
             "module": self._pretext.state_dict(),
             "optimizer": self._optimizer.state_dict(),
@@ -170,7 +168,7 @@ class _Run:
             "position": self._position,
             "total": self._total,
             "num_clips": self._num_clips,
-            "random": random,
+            "random": random_state(self._device, Group()),
         }
         self._checkpoints.save((len(self.losses), self._position), state)
 
@@ -179,9 +177,7 @@ class _Run:
         self._optimizer.load_state_dict(state["optimizer"])
         self.losses, self._position = state["losses"], state["position"]
         self._total, self._num_clips = state["total"], state["num_clips"]
-        torch.set_rng_state(state["random"]["cpu"].cpu())
-        if "cuda" in state["random"]:
-            torch.cuda.set_rng_state(state["random"]["cuda"].cpu(), self._device)
+        set_random_state(state["random"], self._device, Group())
         logger.info("going on after epoch %d, and %d steps of the next", len(self.losses), self._position)
 
 

@@ -50,13 +50,7 @@ def measured_labels(
 ) -> Measured:
     """Measure ``tuned``, and what was there before fine-tuning.
 
-    Args:
-        tuned: The fine-tuned model.
-        params: What it was built from.
-        splits: Train, val and test.
-        data: The dataset's folder.
-        evaluate: How to measure.
-        seed: Of the resampling and of the untrained head.
+    Arguments are those of :func:`tasks.evaluation.classes.measured_classes`.
 
     Raises:
         UserError: The section asks for what is not measured where clips have several labels.

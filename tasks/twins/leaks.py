@@ -16,9 +16,10 @@ _KNOWN = ["clip_id", "name", "source_id", "label", "split"]
 
 def names_of(clips: pd.DataFrame) -> pd.Series:
     """What people call each clip: its file, and its stretch of it where the file has several clips."""
-    stretch = [f" from {start:g} to {end:g} s" for start, end in zip(clips["start_s"], clips["end_s"], strict=True)]
-    several = clips["uri"].duplicated(keep=False)
-    return clips["uri"].astype(object) + pd.Series(stretch, clips.index, dtype=object).where(several, "")
+    names, several = clips["uri"].astype(object), clips["uri"].duplicated(keep=False)
+    stretches = clips.loc[several, ["uri", "start_s", "end_s"]].itertuples(index=False)
+    names[several] = [f"{uri} from {start_s:g} to {end_s:g} s" for uri, start_s, end_s in stretches]
+    return names
 
 
 def copies(clips: pd.DataFrame, shards: Path, home: Path, params: NearDuplicateParams) -> pd.DataFrame:

@@ -51,6 +51,10 @@ def test_an_unknown_key_names_itself_and_its_nearest_neighbour(tmp_path: Path) -
             "base:\n  seed: 1\n  name: a\n  seed: 2\n",
             r"params\.yaml: seed is there twice, in lines 2 and 4; remove one",
         ),
+        (
+            "base: {seed: 1, name: a, seed: 2}\n",
+            r"params\.yaml: seed is there twice, in lines 1 and 1; remove one",
+        ),
     ],
 )
 def test_a_key_that_is_there_twice_names_both_lines(tmp_path: Path, content: str, says: str) -> None:
